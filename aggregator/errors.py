@@ -65,3 +65,21 @@ class RuleNotApplicable(InvalidInput):
     """A rule's assumption on the number of updates does not hold (Multi-Krum: n >= 3)."""
 
     code = "rule-not-applicable"
+
+
+class InvalidPoint(InvalidInput):
+    """Bytes or limbs are not a canonical point of the curve."""
+
+    code = "invalid-point"
+
+
+class InvalidSrs(InvalidInput):
+    """A structured reference string, or a contribution to one, is not what it must be."""
+
+    code = "invalid-srs"
+
+
+class InvalidProof(InvalidInput):
+    """A proof does not show its statement."""
+
+    code = "invalid-proof"

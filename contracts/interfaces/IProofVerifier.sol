@@ -3,10 +3,16 @@ pragma solidity 0.8.37;
 
 /// @title The hook through which a job's settlements are verified.
 /// @notice A job names one verifier and can never change it. The market trusts a verifier with the split of that job's
-/// round budget and with nothing else: whatever a verifier accepts, the market pays at most one round budget per
-/// round, and only to trainers who committed. Verifiers hold no funds and keep no state.
+/// round budget and with the aggregator's bond, and with nothing else: whatever a verifier accepts, the market pays at
+/// most one round budget per round, and only to trainers who committed. Verifiers hold no funds and keep no state.
 interface IProofVerifier {
-    /// @notice Everything a settlement claims about one round.
+    /// @notice An affine point of the BN254 curve's G1 (EIP-196); (0, 0) stands for the point at infinity.
+    struct Point {
+        uint256 x;
+        uint256 y;
+    }
+
+    /// @notice What the Gram argument binds: the round, the job's terms, the committed updates and their Gram matrix.
     /// @param chainId Chain on which the market lives.
     /// @param market The market that asks.
     /// @param jobId Job of the round.
@@ -21,14 +27,9 @@ interface IProofVerifier {
     /// @param budget Round budget, in wei or token units.
     /// @param trainers Included trainers, in the order of their commitments.
     /// @param stakes Their stakes.
-    /// @param commitments Their commitments.
+    /// @param commitments Their commitments C_i.
     /// @param gram Upper triangle of the Gram matrix, row by row, diagonal included: big-endian int64 each.
-    /// @param weights w: integer weights, in units of 2^-32.
-    /// @param scores Contribution scores.
-    /// @param payouts Split of the budget; the sum may be less.
-    /// @param aggregateCommitment Commitment to sum w_i u_i.
-    /// @param nextScaleExponent Scale exponent of the following round.
-    struct Statement {
+    struct GramStatement {
         uint256 chainId;
         address market;
         uint256 jobId;
@@ -43,8 +44,19 @@ interface IProofVerifier {
         uint128 budget;
         address[] trainers;
         uint128[] stakes;
-        bytes32[] commitments;
+        Point[] commitments;
         bytes gram;
+    }
+
+    /// @notice Everything a settlement claims about one round.
+    /// @param gram The round, its updates and their Gram matrix.
+    /// @param weights w: integer weights, in units of 2^-32.
+    /// @param scores Contribution scores.
+    /// @param payouts Split of the budget; the sum may be less.
+    /// @param aggregateCommitment Commitment to sum w_i u_i: the compressed point sum w_i C_i.
+    /// @param nextScaleExponent Scale exponent of the following round.
+    struct Statement {
+        GramStatement gram;
         uint64[] weights;
         int256[] scores;
         uint128[] payouts;
@@ -52,9 +64,35 @@ interface IProofVerifier {
         int16 nextScaleExponent;
     }
 
+    /// @notice What a settled round has on record about its aggregate A = sum w_i u_i.
+    /// @param chainId Chain on which the market lives.
+    /// @param market The market that asks.
+    /// @param jobId Job of the round.
+    /// @param round Number of the round, from 1.
+    /// @param dimension d: entries of the aggregate.
+    /// @param bits b: |entry of an update| < 2^(b-1).
+    /// @param weightSum Sum of the weights: |entry of the aggregate| <= weightSum * (2^(b-1) - 1).
+    /// @param aggregateCommitment Compressed commitment to the aggregate.
+    /// @param aggregateRoot Merkle root of the published aggregate file.
+    struct AggregateClaim {
+        uint256 chainId;
+        address market;
+        uint256 jobId;
+        uint32 round;
+        uint64 dimension;
+        uint8 bits;
+        uint64 weightSum;
+        bytes32 aggregateCommitment;
+        bytes32 aggregateRoot;
+    }
+
     /// @notice Returns when the statement holds; reverts otherwise. There is no boolean that a caller could ignore.
     function verify(Statement calldata statement, bytes calldata proof) external view;
 
-    /// @notice Whether jobs with this rule and score can be settled through this verifier.
-    function supportsJob(bytes32 rule, bytes32 score) external view returns (bool);
+    /// @notice Returns when the evidence proves that a recorded aggregate is false; reverts otherwise.
+    /// @param evidence An encoding of the verifier's own; see GramVerifier.Evidence.
+    function verifyFault(AggregateClaim calldata aggregate, bytes calldata evidence) external view;
+
+    /// @notice Whether jobs with this rule, score and dimension can be settled through this verifier.
+    function supportsJob(bytes32 rule, bytes32 score, uint64 dimension) external view returns (bool);
 }

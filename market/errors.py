@@ -36,6 +36,12 @@ class PayloadError(InvalidInput):
     code = "payload"
 
 
+class NotForUs(PayloadError):
+    """A sealed payload is encrypted to other keys than the ones at hand."""
+
+    code = "not-for-us"
+
+
 class TaskError(InvalidInput):
     """A training task cannot be loaded, or breaks the Task protocol."""
 

@@ -30,6 +30,20 @@ class TensorEntry(BaseModel):
         return math.prod(self.shape)
 
 
+class SrsEntry(BaseModel):
+    """The reference string of the job's commitments: its digest, number of powers, and where its file is stored.
+
+    The digest is the verifier's (``srsDigest``), which decides; the entry only says where the bytes can be had.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=1, le=1 << 32)]
+    cid: Annotated[str, Field(min_length=1, max_length=128)]
+    bytes: Annotated[int, Field(ge=1, le=1 << 44)]
+
+
 class Manifest(BaseModel):
     """What trainers and aggregators need beyond the job's terms.
 
@@ -51,6 +65,8 @@ class Manifest(BaseModel):
         How CIDs of this job are computed (IPIP-499).
     initial_model_cid, initial_model_bytes
         The model before round 1: a payload with one float32 tensor ``model`` of shape (d,).
+    srs
+        The reference string that trainers commit with.
 
     """
 
@@ -66,6 +82,7 @@ class Manifest(BaseModel):
     cid_profile: Literal["unixfs-v1-2025"] = "unixfs-v1-2025"
     initial_model_cid: Annotated[str, Field(max_length=128)]
     initial_model_bytes: Annotated[int, Field(ge=1)]
+    srs: SrsEntry
 
     @model_validator(mode="after")
     def _own_task_is_pinned(self) -> Self:

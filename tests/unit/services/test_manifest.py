@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.errors import PayloadError
-from market.services.manifest import Manifest, TensorEntry
+from market.services.manifest import Manifest, SrsEntry, TensorEntry
 
 GOOD: dict[str, Any] = {
     "name": "digits",
@@ -18,6 +18,7 @@ GOOD: dict[str, Any] = {
     "tensors": [{"name": "w", "shape": [10, 64]}, {"name": "b", "shape": [10], "scale_offset": 2}],
     "initial_model_cid": "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e",
     "initial_model_bytes": 2700,
+    "srs": {"digest": "ab" * 32, "size": 658, "cid": "bafkreia", "bytes": 42_000},
 }
 
 
@@ -66,6 +67,15 @@ def test_equal_manifests_are_equal_bytes_and_read_back() -> None:
         ({"initial_model_bytes": 0}, "initial_model_bytes"),
         ({"initial_model_bytes": "2700"}, "initial_model_bytes"),
         ({"initial_model_cid": None}, "initial_model_cid"),
+        ({"srs": None}, "srs"),
+        ({"srs": {**GOOD["srs"], "digest": "AB" * 32}}, "srs.digest"),
+        ({"srs": {**GOOD["srs"], "digest": "ab" * 31}}, "srs.digest"),
+        ({"srs": {**GOOD["srs"], "size": 0}}, "srs.size"),
+        ({"srs": {**GOOD["srs"], "size": "658"}}, "srs.size"),
+        ({"srs": {**GOOD["srs"], "bytes": 0}}, "srs.bytes"),
+        ({"srs": {**GOOD["srs"], "bytes": 1 << 45}}, "srs.bytes"),
+        ({"srs": {**GOOD["srs"], "cid": ""}}, "srs.cid"),
+        ({"srs": {**GOOD["srs"], "tau": 1}}, "srs.tau: Extra"),
     ],
 )
 def test_whatever_else_is_refused_and_the_place_named(changes: dict[str, Any], words: str) -> None:
@@ -74,7 +84,7 @@ def test_whatever_else_is_refused_and_the_place_named(changes: dict[str, Any], w
     assert words in refused.value.message
 
 
-@pytest.mark.parametrize("missing", ["name", "task", "tensors", "initial_model_cid", "initial_model_bytes"])
+@pytest.mark.parametrize("missing", ["name", "task", "tensors", "initial_model_cid", "initial_model_bytes", "srs"])
 def test_what_is_missing_is_named(missing: str) -> None:
     with pytest.raises(PayloadError, match=missing):
         Manifest.from_bytes(json.dumps({key: value for key, value in GOOD.items() if key != missing}).encode())
@@ -106,5 +116,6 @@ def test_manifests_survive_the_way_through_bytes(shapes: list[list[int]], name: 
         tensors=tensors,
         initial_model_cid="x",
         initial_model_bytes=1,
+        srs=SrsEntry(digest="00" * 32, size=1, cid="x", bytes=1),
     )
     assert Manifest.from_bytes(manifest.to_bytes()) == manifest

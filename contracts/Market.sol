@@ -5,31 +5,43 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {IMarket} from "./interfaces/IMarket.sol";
 import {IProofVerifier} from "./interfaces/IProofVerifier.sol";
 import {Assets} from "./libraries/Assets.sol";
+import {Bn254} from "./libraries/Bn254.sol";
 import {Cids} from "./libraries/Cids.sol";
 
-/// @title Escrow, stakes, rounds and payouts of all jobs.
-/// @dev Money enters through createJob and joinJob and leaves through leaveJob, claim and withdrawRefund, nowhere else.
-/// Every unit is in exactly one account: a job's escrow, a job's refund, a stake, or an unclaimed payout. The contract's
-/// balance is never read for bookkeeping, so coins that are forced into it belong to no account.
+/// @title Escrow, stakes, bonds, rounds and payouts of all jobs.
+/// @dev Money enters through createJob, joinJob and postBond and leaves through leaveJob, withdrawBond, claim,
+/// withdrawRefund and withdrawReward, nowhere else. Every unit is in exactly one account: a job's escrow, a job's refund,
+/// a stake, a bond, a reward, or an unclaimed payout. The contract's balance is never read for bookkeeping, so coins
+/// that are forced into it belong to no account.
 contract Market is IMarket, ReentrancyGuardTransient {
     uint16 public constant MAX_TRAINERS = 64;
     uint256 public constant MAX_AGGREGATORS = 8;
     uint32 public constant MAX_WINDOW_SECONDS = 30 days;
     uint64 private constant MAX_DEADLINE_SECONDS = 3650 days;
     int16 private constant MAX_SCALE_EXPONENT = 64;
+    uint256 private constant WHOLE_BPS = 10_000;
+    uint256 private constant X_BITS = (1 << 254) - 1; // of a compressed point; the two above are the sign of y
+
+    /// @dev A committed update, by its commitment: that it is there, and what it earned. The first flag is set when
+    /// it is committed, so that a settlement writes payouts into slots that are in use, at a quarter of the gas.
+    struct Update {
+        bool committed;
+        bool claimed;
+        uint128 payout;
+    }
 
     uint256 public jobCount;
     mapping(uint256 jobId => JobTerms) private _terms;
     mapping(uint256 jobId => Job) private _jobs;
     mapping(uint256 jobId => mapping(address account => bool)) public isAggregator;
+    mapping(uint256 jobId => mapping(address aggregator => uint256)) public bondOf;
     mapping(uint256 jobId => mapping(address trainer => uint256)) public stakeOf;
-    /// @dev Round of a trainer's latest commitment: while that round is live, the stake is locked.
-    mapping(uint256 jobId => mapping(address trainer => uint32)) private _lastCommitted;
+    mapping(uint256 jobId => mapping(address challenger => uint256)) public rewardOf;
+    mapping(address account => bytes32) public encryptionKeyOf;
     mapping(uint256 jobId => mapping(uint32 number => Round)) private _rounds;
-    mapping(uint256 jobId => mapping(uint32 number => address[])) private _committed;
+    mapping(uint256 jobId => mapping(uint32 number => mapping(uint256 index => address))) private _committed;
     mapping(uint256 jobId => mapping(uint32 number => mapping(address trainer => bytes32))) public commitmentOf;
-    mapping(uint256 jobId => mapping(uint32 number => mapping(bytes32 commitment => bool))) private _taken;
-    mapping(uint256 jobId => mapping(uint32 number => mapping(address trainer => Payout))) private _payouts;
+    mapping(uint256 jobId => mapping(uint32 number => mapping(bytes32 commitment => Update))) private _updates;
 
     modifier known(uint256 jobId) {
         if (jobId == 0 || jobId > jobCount) revert Market_UnknownJob(jobId);
@@ -72,7 +84,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
         uint256 refund = j.escrow;
         j.closed = true;
         j.escrow = 0;
-        j.refund = refund;
+        j.refund += refund;
         emit JobClosed(jobId, refund);
     }
 
@@ -116,9 +128,11 @@ contract Market is IMarket, ReentrancyGuardTransient {
         uint256 stake = stakeOf[jobId][msg.sender];
         if (stake == 0) revert Market_NotTrainer(jobId, msg.sender);
         if (recipient == address(0)) revert Market_ZeroRecipient();
-        uint32 number = _lastCommitted[jobId][msg.sender];
-        if (!_isTerminal(phase(jobId, number))) revert Market_StakeLocked(jobId, number);
-        _jobs[jobId].joined -= 1;
+        Job storage j = _jobs[jobId];
+        if (commitmentOf[jobId][j.round][msg.sender] != 0 && !_isTerminal(phase(jobId, j.round))) {
+            revert Market_StakeLocked(jobId, j.round);
+        }
+        j.joined -= 1;
         stakeOf[jobId][msg.sender] = 0;
         emit TrainerLeft(jobId, msg.sender, stake, recipient);
         Assets.pay(_terms[jobId].token, recipient, stake);
@@ -128,24 +142,25 @@ contract Market is IMarket, ReentrancyGuardTransient {
     function commitUpdate(
         uint256 jobId,
         uint32 number,
-        bytes32 commitment,
+        IProofVerifier.Point calldata commitment,
         bytes calldata cid,
         uint64 payloadBytes
     ) external known(jobId) {
         if (stakeOf[jobId][msg.sender] == 0) revert Market_NotTrainer(jobId, msg.sender);
         _requirePhase(jobId, number, Phase.Open);
-        if (commitment == 0) revert Market_EmptyCommitment();
         if (commitmentOf[jobId][number][msg.sender] != 0) {
             revert Market_AlreadyCommitted(jobId, number, msg.sender);
         }
-        if (_taken[jobId][number][commitment]) revert Market_DuplicateCommitment(jobId, number, commitment);
+        if (!Bn254.isPoint(commitment.x, commitment.y)) revert Market_InvalidCommitment(commitment.x, commitment.y);
+        bytes32 word = Bn254.compress(commitment.x, commitment.y);
+        Update storage update = _updates[jobId][number][word];
+        if (update.committed) revert Market_DuplicateCommitment(jobId, number, word);
         Cids.check(cid);
-        _taken[jobId][number][commitment] = true;
-        commitmentOf[jobId][number][msg.sender] = commitment;
-        _lastCommitted[jobId][msg.sender] = number;
-        address[] storage order = _committed[jobId][number];
-        order.push(msg.sender);
-        emit UpdateCommitted(jobId, number, msg.sender, order.length - 1, commitment, cid, payloadBytes);
+        update.committed = true;
+        commitmentOf[jobId][number][msg.sender] = word;
+        uint256 index = _rounds[jobId][number].commits++;
+        _committed[jobId][number][index] = msg.sender;
+        emit UpdateCommitted(jobId, number, msg.sender, index, word, cid, payloadBytes);
     }
 
     /// @inheritdoc IMarket
@@ -160,13 +175,84 @@ contract Market is IMarket, ReentrancyGuardTransient {
         for (uint256 k = 0; k < numbers.length; ++k) {
             uint32 number = numbers[k];
             _requirePhase(jobId, number, Phase.Final);
-            Payout storage payout = _payouts[jobId][number][msg.sender];
-            if (payout.amount == 0) revert Market_NothingToClaim(jobId, number, msg.sender);
-            if (payout.claimed) revert Market_AlreadyClaimed(jobId, number, msg.sender);
-            payout.claimed = true;
-            amount += payout.amount;
-            emit PayoutClaimed(jobId, number, msg.sender, payout.amount, recipient);
+            Update storage update = _updates[jobId][number][commitmentOf[jobId][number][msg.sender]];
+            if (update.payout == 0) revert Market_NothingToClaim(jobId, number, msg.sender);
+            if (update.claimed) revert Market_AlreadyClaimed(jobId, number, msg.sender);
+            update.claimed = true;
+            amount += update.payout;
+            emit PayoutClaimed(jobId, number, msg.sender, update.payout, recipient);
         }
+        Assets.pay(_terms[jobId].token, recipient, amount);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                               AGGREGATOR
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IMarket
+    function publishKey(bytes32 key) external {
+        encryptionKeyOf[msg.sender] = key;
+        emit KeyPublished(msg.sender, key);
+    }
+
+    /// @inheritdoc IMarket
+    function postBond(uint256 jobId) external payable nonReentrant known(jobId) {
+        JobTerms storage t = _terms[jobId];
+        if (!isAggregator[jobId][msg.sender]) revert Market_NotAggregator(jobId, msg.sender);
+        if (_jobs[jobId].closed) revert Market_JobClosed(jobId);
+        uint256 bond = t.aggregatorBond;
+        if (bond == 0) revert Market_NoBondAsked(jobId);
+        if (bondOf[jobId][msg.sender] != 0) revert Market_AlreadyBonded(jobId, msg.sender);
+        bondOf[jobId][msg.sender] = bond;
+        emit BondPosted(jobId, msg.sender, bond);
+        Assets.receiveExact(t.token, bond);
+    }
+
+    /// @inheritdoc IMarket
+    function withdrawBond(uint256 jobId, address recipient) external nonReentrant known(jobId) {
+        uint256 bond = bondOf[jobId][msg.sender];
+        if (bond == 0) revert Market_NotBonded(jobId, msg.sender);
+        if (recipient == address(0)) revert Market_ZeroRecipient();
+        uint32 number = _jobs[jobId].round; // an earlier round is terminal, whoever settled it
+        if (_rounds[jobId][number].settledBy == msg.sender && !_isTerminal(phase(jobId, number))) {
+            revert Market_BondLocked(jobId, number);
+        }
+        bondOf[jobId][msg.sender] = 0;
+        emit BondWithdrawn(jobId, msg.sender, bond, recipient);
+        Assets.pay(_terms[jobId].token, recipient, bond);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                               CHALLENGER
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IMarket
+    function challengeSettlement(uint256 jobId, uint32 number, bytes calldata evidence)
+        external
+        nonReentrant
+        known(jobId)
+    {
+        _requirePhase(jobId, number, Phase.Challengeable);
+        _terms[jobId].verifier.verifyFault(_aggregateClaim(jobId, number), evidence);
+        uint256 returned = _deletePayouts(jobId, number);
+        _rounds[jobId][number].overturned = true;
+        _jobs[jobId].escrow += returned;
+        _jobs[jobId].settled -= 1;
+        _slash(jobId, number, returned);
+    }
+
+    /// @inheritdoc IMarket
+    function withdrawReward(uint256 jobId, address recipient)
+        external
+        nonReentrant
+        known(jobId)
+        returns (uint256 amount)
+    {
+        if (recipient == address(0)) revert Market_ZeroRecipient();
+        amount = rewardOf[jobId][msg.sender];
+        if (amount == 0) revert Market_NothingToWithdraw(jobId);
+        rewardOf[jobId][msg.sender] = 0;
+        emit RewardWithdrawn(jobId, msg.sender, amount, recipient);
         Assets.pay(_terms[jobId].token, recipient, amount);
     }
 
@@ -199,11 +285,13 @@ contract Market is IMarket, ReentrancyGuardTransient {
         known(jobId)
     {
         if (!isAggregator[jobId][msg.sender]) revert Market_NotAggregator(jobId, msg.sender);
+        if (bondOf[jobId][msg.sender] != _terms[jobId].aggregatorBond) revert Market_NotBonded(jobId, msg.sender);
         _requirePhase(jobId, number, Phase.Settling);
         Cids.check(settlement.aggregateCid);
         address[] memory trainers = _includedTrainers(jobId, number, settlement.included);
-        _terms[jobId].verifier.verify(_statement(jobId, number, trainers, settlement), proof);
-        uint256 paid = _record(jobId, number, trainers, settlement);
+        bytes32[] memory commitments = _commitmentsOf(jobId, number, trainers);
+        _terms[jobId].verifier.verify(_statement(jobId, number, trainers, commitments, settlement), proof);
+        uint256 paid = _record(jobId, number, commitments, settlement);
         emit RoundSettled(jobId, number, msg.sender, settlement, paid, _rounds[jobId][number].challengeEnd);
     }
 
@@ -227,8 +315,16 @@ contract Market is IMarket, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IMarket
-    function committed(uint256 jobId, uint32 number) external view known(jobId) returns (address[] memory) {
-        return _committed[jobId][number];
+    function committed(uint256 jobId, uint32 number)
+        external
+        view
+        known(jobId)
+        returns (address[] memory trainers)
+    {
+        trainers = new address[](_rounds[jobId][number].commits);
+        for (uint256 i = 0; i < trainers.length; ++i) {
+            trainers[i] = _committed[jobId][number][i];
+        }
     }
 
     /// @inheritdoc IMarket
@@ -238,13 +334,15 @@ contract Market is IMarket, ReentrancyGuardTransient {
         known(jobId)
         returns (Payout memory)
     {
-        return _payouts[jobId][number][trainer];
+        Update storage update = _updates[jobId][number][commitmentOf[jobId][number][trainer]];
+        return Payout(update.payout, update.claimed);
     }
 
     /// @inheritdoc IMarket
     function phase(uint256 jobId, uint32 number) public view known(jobId) returns (Phase) {
         Round storage r = _rounds[jobId][number];
         if (r.commitEnd == 0) return Phase.None;
+        if (r.overturned) return Phase.Void;
         if (r.settled) return block.timestamp < r.challengeEnd ? Phase.Challengeable : Phase.Final;
         if (block.timestamp < r.commitEnd) return Phase.Open;
         return block.timestamp < r.settleEnd ? Phase.Settling : Phase.Void;
@@ -256,18 +354,18 @@ contract Market is IMarket, ReentrancyGuardTransient {
 
     /// @dev Writes a verified settlement. The verifier is the owner's choice, so the market checks for itself what
     /// protects others: one entry a trainer, and no more than the round's budget.
-    function _record(uint256 jobId, uint32 number, address[] memory trainers, Settlement calldata settlement)
-        private
-        returns (uint256 paid)
-    {
+    function _record(
+        uint256 jobId,
+        uint32 number,
+        bytes32[] memory commitments,
+        Settlement calldata settlement
+    ) private returns (uint256 paid) {
         JobTerms storage t = _terms[jobId];
-        if (settlement.payouts.length != trainers.length) {
-            revert Market_WrongLength("payouts", settlement.payouts.length, trainers.length);
-        }
-        for (uint256 i = 0; i < trainers.length; ++i) {
+        _requireLength("payouts", settlement.payouts.length, commitments.length);
+        for (uint256 i = 0; i < commitments.length; ++i) {
             uint128 amount = settlement.payouts[i];
             paid += amount;
-            if (amount != 0) _payouts[jobId][number][trainers[i]].amount = amount;
+            if (amount != 0) _updates[jobId][number][commitments[i]].payout = amount;
         }
         if (paid > t.roundBudget) revert Market_BudgetExceeded(paid, t.roundBudget);
         _checkScaleExponent(settlement.nextScaleExponent);
@@ -279,39 +377,134 @@ contract Market is IMarket, ReentrancyGuardTransient {
         r.challengeEnd = uint64(block.timestamp) + t.challengeSeconds;
         r.nextScaleExponent = settlement.nextScaleExponent;
         r.aggregateCommitment = settlement.aggregateCommitment;
+        r.aggregateRoot = settlement.aggregateRoot;
+        r.settledBy = msg.sender;
+        r.weightSum = _sum(settlement.weights);
     }
 
-    function _statement(uint256 jobId, uint32 number, address[] memory trainers, Settlement calldata settlement)
-        private
-        view
-        returns (IProofVerifier.Statement memory s)
-    {
-        JobTerms storage t = _terms[jobId];
-        s.chainId = block.chainid;
-        s.market = address(this);
-        s.jobId = jobId;
-        s.round = number;
-        s.rule = t.rule;
-        s.score = t.score;
-        s.byzantine = t.byzantine;
-        s.dimension = t.dimension;
-        s.bits = t.bits;
-        s.headroomBits = t.headroomBits;
-        s.scaleExponent = _rounds[jobId][number].scaleExponent;
-        s.budget = t.roundBudget;
-        s.trainers = trainers;
-        s.stakes = new uint128[](trainers.length);
-        s.commitments = new bytes32[](trainers.length);
-        for (uint256 i = 0; i < trainers.length; ++i) {
-            s.stakes[i] = uint128(stakeOf[jobId][trainers[i]]); // at most stakeMax, a uint128
-            s.commitments[i] = commitmentOf[jobId][number][trainers[i]];
+    /// @dev Takes a round's payouts back; none can have been claimed before the round is final.
+    function _deletePayouts(uint256 jobId, uint32 number) private returns (uint256 returned) {
+        uint256 total = _rounds[jobId][number].commits;
+        for (uint256 i = 0; i < total; ++i) {
+            address trainer = _committed[jobId][number][i];
+            Update storage update = _updates[jobId][number][commitmentOf[jobId][number][trainer]];
+            returned += update.payout;
+            update.payout = 0;
         }
-        s.gram = settlement.gram;
+    }
+
+    /// @dev Takes the bond and the place of the aggregator who settled a round: the challenger's share is rounded down.
+    function _slash(uint256 jobId, uint32 number, uint256 returned) private {
+        address aggregator = _rounds[jobId][number].settledBy;
+        uint256 bond = bondOf[jobId][aggregator];
+        uint256 reward = bond * _terms[jobId].challengerShareBps / WHOLE_BPS;
+        isAggregator[jobId][aggregator] = false;
+        bondOf[jobId][aggregator] = 0;
+        rewardOf[jobId][msg.sender] += reward;
+        _jobs[jobId].refund += bond - reward;
+        emit SettlementOverturned(jobId, number, msg.sender, aggregator, bond, reward, returned);
+    }
+
+    function _statement(
+        uint256 jobId,
+        uint32 number,
+        address[] memory trainers,
+        bytes32[] memory commitments,
+        Settlement calldata settlement
+    ) private view returns (IProofVerifier.Statement memory s) {
+        s.gram = _gramStatement(jobId, number);
+        s.gram.trainers = trainers;
+        s.gram.stakes = _stakesOf(jobId, trainers);
+        s.gram.commitments = _points(commitments, settlement.commitmentYs);
+        s.gram.gram = settlement.gram;
         s.weights = settlement.weights;
         s.scores = settlement.scores;
         s.payouts = settlement.payouts;
         s.aggregateCommitment = settlement.aggregateCommitment;
         s.nextScaleExponent = settlement.nextScaleExponent;
+    }
+
+    /// @dev What the job and the round say by themselves; the caller adds trainers and matrix.
+    function _gramStatement(uint256 jobId, uint32 number)
+        private
+        view
+        returns (IProofVerifier.GramStatement memory g)
+    {
+        JobTerms storage t = _terms[jobId];
+        g.chainId = block.chainid;
+        g.market = address(this);
+        g.jobId = jobId;
+        g.round = number;
+        g.rule = t.rule;
+        g.score = t.score;
+        g.byzantine = t.byzantine;
+        g.dimension = t.dimension;
+        g.bits = t.bits;
+        g.headroomBits = t.headroomBits;
+        g.scaleExponent = _rounds[jobId][number].scaleExponent;
+        g.budget = t.roundBudget;
+    }
+
+    function _aggregateClaim(uint256 jobId, uint32 number)
+        private
+        view
+        returns (IProofVerifier.AggregateClaim memory)
+    {
+        JobTerms storage t = _terms[jobId];
+        Round storage r = _rounds[jobId][number];
+        return IProofVerifier.AggregateClaim({
+            chainId: block.chainid,
+            market: address(this),
+            jobId: jobId,
+            round: number,
+            dimension: t.dimension,
+            bits: t.bits,
+            weightSum: r.weightSum,
+            aggregateCommitment: r.aggregateCommitment,
+            aggregateRoot: r.aggregateRoot
+        });
+    }
+
+    /// @dev The committed points: x and the sign of y are on record, y comes with the settlement.
+    function _points(bytes32[] memory commitments, uint256[] calldata ys)
+        private
+        pure
+        returns (IProofVerifier.Point[] memory points)
+    {
+        _requireLength("commitmentYs", ys.length, commitments.length);
+        points = new IProofVerifier.Point[](ys.length);
+        for (uint256 i = 0; i < ys.length; ++i) {
+            IProofVerifier.Point memory point = IProofVerifier.Point(uint256(commitments[i]) & X_BITS, ys[i]);
+            if (!Bn254.isPoint(point.x, point.y) || Bn254.compress(point.x, point.y) != commitments[i]) {
+                revert Market_WrongCommitment(i);
+            }
+            points[i] = point;
+        }
+    }
+
+    function _commitmentsOf(uint256 jobId, uint32 number, address[] memory trainers)
+        private
+        view
+        returns (bytes32[] memory commitments)
+    {
+        commitments = new bytes32[](trainers.length);
+        for (uint256 i = 0; i < trainers.length; ++i) {
+            commitments[i] = commitmentOf[jobId][number][trainers[i]];
+        }
+    }
+
+    function _stakesOf(uint256 jobId, address[] memory trainers) private view returns (uint128[] memory stakes) {
+        stakes = new uint128[](trainers.length);
+        for (uint256 i = 0; i < trainers.length; ++i) {
+            stakes[i] = uint128(stakeOf[jobId][trainers[i]]); // at most stakeMax, a uint128
+        }
+    }
+
+    /// @dev Reverts (Panic 0x11) where the sum does not fit.
+    function _sum(uint64[] calldata weights) private pure returns (uint64 sum) {
+        for (uint256 i = 0; i < weights.length; ++i) {
+            sum += weights[i];
+        }
     }
 
     /// @dev The trainers whose bits are set, in the order of their commitments.
@@ -321,14 +514,13 @@ contract Market is IMarket, ReentrancyGuardTransient {
         returns (address[] memory trainers)
     {
         JobTerms storage t = _terms[jobId];
-        address[] storage order = _committed[jobId][number];
-        uint256 total = order.length;
+        uint256 total = _rounds[jobId][number].commits;
         if (total < t.minTrainers) revert Market_TooFewTrainers(total, t.minTrainers);
         if (included >> total != 0) revert Market_UnknownTrainers(included, total);
         trainers = new address[](total);
         uint256 count = 0;
         for (uint256 i = 0; i < total; ++i) {
-            if ((included >> i) & 1 == 1) trainers[count++] = order[i];
+            if ((included >> i) & 1 == 1) trainers[count++] = _committed[jobId][number][i];
         }
         if (total - count > t.byzantine) revert Market_TooManyExcluded(total - count, t.byzantine);
         assembly ("memory-safe") {
@@ -336,11 +528,11 @@ contract Market is IMarket, ReentrancyGuardTransient {
         }
     }
 
-    /// @dev The scale agreed by the latest settled round; void rounds hand on what they were given.
+    /// @dev The scale agreed by the latest settled round; void ones, overturned ones too, hand on what they were given.
     function _nextScaleExponent(uint256 jobId, uint32 number) private view returns (int16) {
         if (number == 0) return _terms[jobId].scaleExponent;
         Round storage r = _rounds[jobId][number];
-        return r.settled ? r.nextScaleExponent : r.scaleExponent;
+        return r.settled && !r.overturned ? r.nextScaleExponent : r.scaleExponent;
     }
 
     function _setAggregators(uint256 jobId, address[] calldata aggregators) private {
@@ -356,11 +548,12 @@ contract Market is IMarket, ReentrancyGuardTransient {
     function _checkTerms(JobTerms calldata t) private view {
         if (t.token != address(0) && t.token.code.length == 0) revert Market_InvalidTerms("token");
         if (address(t.verifier).code.length == 0) revert Market_InvalidTerms("verifier");
-        if (!t.verifier.supportsJob(t.rule, t.score)) revert Market_InvalidTerms("rule");
+        if (!t.verifier.supportsJob(t.rule, t.score, t.dimension)) revert Market_InvalidTerms("rule");
         if (t.roundBudget == 0) revert Market_InvalidTerms("roundBudget");
         if (t.rounds == 0) revert Market_InvalidTerms("rounds");
         if (t.stakeMin == 0) revert Market_InvalidTerms("stakeMin");
         if (t.stakeMax < t.stakeMin) revert Market_InvalidTerms("stakeMax");
+        if (t.challengerShareBps > WHOLE_BPS) revert Market_InvalidTerms("challengerShareBps");
         if (t.maxTrainers > MAX_TRAINERS) revert Market_InvalidTerms("maxTrainers");
         if (t.minTrainers > t.maxTrainers) revert Market_InvalidTerms("minTrainers");
         if (t.minTrainers < 2 * uint256(t.byzantine) + 3) revert Market_InvalidTerms("byzantine");
@@ -377,6 +570,8 @@ contract Market is IMarket, ReentrancyGuardTransient {
         if (t.commitSeconds == 0 || t.commitSeconds > MAX_WINDOW_SECONDS) revert Market_InvalidTerms("commitSeconds");
         if (t.settleSeconds == 0 || t.settleSeconds > MAX_WINDOW_SECONDS) revert Market_InvalidTerms("settleSeconds");
         if (t.challengeSeconds > MAX_WINDOW_SECONDS) revert Market_InvalidTerms("challengeSeconds");
+        // Without a window no bond could ever be slashed.
+        if (t.challengeSeconds == 0 && t.aggregatorBond != 0) revert Market_InvalidTerms("challengeSeconds");
         if (t.deadline <= block.timestamp || t.deadline > block.timestamp + MAX_DEADLINE_SECONDS) {
             revert Market_InvalidTerms("deadline");
         }
@@ -386,6 +581,10 @@ contract Market is IMarket, ReentrancyGuardTransient {
         if (exponent < -MAX_SCALE_EXPONENT || exponent > MAX_SCALE_EXPONENT) {
             revert Market_InvalidTerms("scaleExponent");
         }
+    }
+
+    function _requireLength(bytes32 field, uint256 length, uint256 expected) private pure {
+        if (length != expected) revert Market_WrongLength(field, length, expected);
     }
 
     function _requirePhase(uint256 jobId, uint32 number, Phase required) private view {

@@ -27,6 +27,12 @@ PUBLISHED = {
     "contracts/Market.sol": ["Market"],
     "contracts/AttestedGramVerifier.sol": ["AttestedGramVerifier"],
 }
+_OUTPUTS = [
+    "abi",
+    "evm.bytecode.object",
+    "evm.deployedBytecode.object",
+    "evm.deployedBytecode.immutableReferences",
+]
 _TRANSIENT_STORAGE_NOTE = "2394"  # solc notes any tstore; OpenZeppelin's guard clears its slot, as the note asks
 _IMPORT = re.compile(r'^import\s+(?:\{[^}]*\}\s+from\s+)?"([^"]+)";', re.MULTILINE)
 
@@ -89,7 +95,7 @@ def compile_sources(entries: Iterable[str]) -> dict[str, Any]:
             "viaIR": True,
             "evmVersion": EVM_VERSION,
             "metadata": {"bytecodeHash": "none", "appendCBOR": False},
-            "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]}},
+            "outputSelection": {"*": {"*": _OUTPUTS}},
         },
     }
     output = solcx.compile_standard(standard_input, solc_version=SOLC_VERSION, allow_empty=True)
@@ -101,11 +107,17 @@ def compile_sources(entries: Iterable[str]) -> dict[str, Any]:
 
 
 def artifact(contract: dict[str, Any]) -> dict[str, Any]:
-    """Return what Gramercy keeps of one compiled contract."""
+    """Return what Gramercy keeps of one compiled contract.
+
+    ``immutables`` are the places (first byte, length) of ``deployedBytecode`` that the constructor fills in.
+    """
+    deployed = contract["evm"]["deployedBytecode"]
+    places = [place for found in deployed.get("immutableReferences", {}).values() for place in found]
     return {
         "abi": contract["abi"],
         "bytecode": "0x" + contract["evm"]["bytecode"]["object"],
-        "deployedBytecode": "0x" + contract["evm"]["deployedBytecode"]["object"],
+        "deployedBytecode": "0x" + deployed["object"],
+        "immutables": sorted([place["start"], place["length"]] for place in places),
         "compiler": {"solc": SOLC_VERSION, "evmVersion": EVM_VERSION},
     }
 

@@ -6,9 +6,15 @@ import {IProofVerifier} from "./IProofVerifier.sol";
 /// @title A market for updates: owners escrow rewards, trainers stake and commit updates, aggregators settle rounds.
 ///
 /// @notice Trust assumptions, stated where they matter:
-/// - An owner picks the verifier and the aggregators of a job. Both are fixed for the job. A trainer who joins accepts them.
-/// - A job's verifier decides how that job's round budget is split among the trainers who committed. It cannot touch
-///   stakes, other rounds or other jobs.
+/// - An owner picks the verifier and the aggregators of a job. Both are fixed for the job. A trainer who joins and an
+///   aggregator who posts a bond accept them.
+/// - A job's verifier decides how that job's round budget is split among the trainers who committed, and whether a
+///   recorded aggregate is false. One that its owner rigged can therefore call a true settlement false, within its
+///   challenge window: the trainers lose the pay of that round, and the aggregator who settled it loses its bond and its
+///   place in that job. It cannot touch stakes, pay that is final, other rounds, other aggregators' bonds or other jobs.
+///   Post a bond, and join, only where you know the verifier's code.
+/// - The first valid challenge is rewarded. Evidence can be read and copied before it is mined, also by the aggregator
+///   at fault: what a fault costs for certain is the owner's part of the bond, 1 - challengerShareBps / 10000.
 /// - A job's token is trusted by that job's parties only. Tokens that deliver less than asked (fees, rebasing) are refused.
 /// - Nobody administers the market: it has no owner, no pause, no upgrade.
 ///
@@ -16,9 +22,9 @@ import {IProofVerifier} from "./IProofVerifier.sol";
 ///
 ///   Open        opened  <= t < commitEnd                 trainers commit
 ///   Settling    commitEnd <= t < settleEnd, unsettled    an aggregator settles
-///   Challengeable  settled, t < challengeEnd             payouts wait
+///   Challengeable  settled, t < challengeEnd             payouts wait; anybody may prove the aggregate false
 ///   Final       settled, challengeEnd <= t               payouts can be claimed, for ever
-///   Void        unsettled, settleEnd <= t                nothing is paid; the budget stays in escrow and rolls on
+///   Void        unsettled, settleEnd <= t; or overturned nothing is paid; the budget is in escrow and rolls on
 ///
 /// Final and Void absorb. No transaction is needed to advance a phase.
 interface IMarket {
@@ -38,6 +44,8 @@ interface IMarket {
     /// @param rounds Number of rounds to settle.
     /// @param stakeMin Smallest stake of a trainer.
     /// @param stakeMax Largest stake of a trainer: the cap on its weight.
+    /// @param aggregatorBond What an aggregator deposits before it settles; 0 asks for none. Needs a challenge window.
+    /// @param challengerShareBps Share of a slashed bond, in 1/10000, that goes to the challenger; the owner gets the rest.
     /// @param minTrainers A round opens with at least so many joined, and settles with at least so many committed.
     /// @param maxTrainers At most so many join; at most MAX_TRAINERS.
     /// @param byzantine f: trainers that may be Byzantine; minTrainers >= 2f + 3.
@@ -58,6 +66,8 @@ interface IMarket {
         uint32 rounds;
         uint128 stakeMin;
         uint128 stakeMax;
+        uint128 aggregatorBond;
+        uint16 challengerShareBps;
         uint16 minTrainers;
         uint16 maxTrainers;
         uint16 byzantine;
@@ -75,10 +85,10 @@ interface IMarket {
 
     /// @notice A job's accounts.
     /// @param escrow Not yet earned: budgets of rounds that are not settled, and what settled rounds left over.
-    /// @param refund Credit of the owner after the job was closed.
+    /// @param refund Credit of the owner: its part of slashed bonds, and what was left of the escrow at the close.
     /// @param joined Trainers with a stake in the job.
     /// @param round Number of the latest round; 0 before the first.
-    /// @param settled Rounds settled so far.
+    /// @param settled Rounds settled so far, overturned ones not counted.
     struct Job {
         address owner;
         bool closed;
@@ -89,15 +99,26 @@ interface IMarket {
         uint256 refund;
     }
 
-    /// @notice A round's state.
+    /// @notice A round's state. What a settlement recorded stays there when it is overturned.
+    /// @param commits Updates committed.
+    /// @param settled Whether it was settled; challengeEnd, nextScaleExponent and the fields below count from then on.
+    /// @param overturned Whether the recorded aggregate was proven false: the round is void.
+    /// @param aggregateCommitment, aggregateRoot See Settlement.
+    /// @param settledBy The aggregator who settled it.
+    /// @param weightSum Sum of the weights: bounds the entries of the aggregate.
     struct Round {
         uint64 commitEnd;
         uint64 settleEnd;
         uint64 challengeEnd;
         int16 scaleExponent;
         int16 nextScaleExponent;
+        uint16 commits;
         bool settled;
+        bool overturned;
         bytes32 aggregateCommitment;
+        bytes32 aggregateRoot;
+        address settledBy;
+        uint64 weightSum;
     }
 
     /// @notice A trainer's share of a settled round.
@@ -108,16 +129,20 @@ interface IMarket {
 
     /// @notice What an aggregator posts for a round.
     /// @param included Bit i set: the round's i-th commitment is part of the aggregate.
-    /// @param gram, weights, scores, payouts, nextScaleExponent See IProofVerifier.Statement.
+    /// @param commitmentYs The y coordinates of the included commitments, in order: the market keeps only x and a sign.
+    /// @param gram, weights, scores, payouts, nextScaleExponent, aggregateCommitment See IProofVerifier.Statement.
+    /// @param aggregateRoot Merkle root of the published aggregate's entries, see docs/protocol.md.
     /// @param aggregateCid CID of the published aggregate; aggregateBytes its size.
     struct Settlement {
         uint256 included;
+        uint256[] commitmentYs;
         bytes gram;
         uint64[] weights;
         int256[] scores;
         uint128[] payouts;
         int16 nextScaleExponent;
         bytes32 aggregateCommitment;
+        bytes32 aggregateRoot;
         bytes aggregateCid;
         uint64 aggregateBytes;
     }
@@ -147,11 +172,26 @@ interface IMarket {
         uint256 paid,
         uint64 challengeEnd
     );
+    /// @param bond What the aggregator lost: `reward` of it to the challenger, the rest to the owner.
+    /// @param returned Payouts of the round that went back to escrow.
+    event SettlementOverturned(
+        uint256 indexed jobId,
+        uint32 indexed round,
+        address indexed challenger,
+        address aggregator,
+        uint256 bond,
+        uint256 reward,
+        uint256 returned
+    );
     event PayoutClaimed(
         uint256 indexed jobId, uint32 indexed round, address indexed trainer, uint256 amount, address recipient
     );
     event JobClosed(uint256 indexed jobId, uint256 refund);
     event RefundWithdrawn(uint256 indexed jobId, address indexed owner, uint256 amount, address recipient);
+    event RewardWithdrawn(uint256 indexed jobId, address indexed challenger, uint256 amount, address recipient);
+    event BondPosted(uint256 indexed jobId, address indexed aggregator, uint256 bond);
+    event BondWithdrawn(uint256 indexed jobId, address indexed aggregator, uint256 bond, address recipient);
+    event KeyPublished(address indexed account, bytes32 key);
 
     error Market_UnknownJob(uint256 jobId);
     error Market_InvalidTerms(bytes32 field);
@@ -170,7 +210,8 @@ interface IMarket {
     error Market_AllRoundsSettled(uint256 jobId);
     error Market_AlreadyCommitted(uint256 jobId, uint32 round, address trainer);
     error Market_DuplicateCommitment(uint256 jobId, uint32 round, bytes32 commitment);
-    error Market_EmptyCommitment();
+    error Market_InvalidCommitment(uint256 x, uint256 y);
+    error Market_WrongCommitment(uint256 index);
     error Market_UnknownTrainers(uint256 included, uint256 committed);
     error Market_TooManyExcluded(uint256 excluded, uint256 byzantine);
     error Market_WrongLength(bytes32 field, uint256 length, uint256 expected);
@@ -178,6 +219,10 @@ interface IMarket {
     error Market_NothingToClaim(uint256 jobId, uint32 round, address trainer);
     error Market_AlreadyClaimed(uint256 jobId, uint32 round, address trainer);
     error Market_NothingToWithdraw(uint256 jobId);
+    error Market_NoBondAsked(uint256 jobId);
+    error Market_AlreadyBonded(uint256 jobId, address aggregator);
+    error Market_NotBonded(uint256 jobId, address aggregator);
+    error Market_BondLocked(uint256 jobId, uint32 round);
     error Market_ZeroRecipient();
 
     /// @notice Opens a job and takes its whole escrow, roundBudget * rounds, at once.
@@ -198,18 +243,34 @@ interface IMarket {
     function openRound(uint256 jobId) external returns (uint32 round);
 
     /// @notice Commits the caller's update for the open round.
-    /// @param commitment See docs/protocol.md; binds chain, market, job, round and trainer.
+    /// @param commitment A point of the curve other than infinity, see docs/protocol.md; its compressed form is recorded.
     /// @param cid CID of the payload; payloadBytes its exact size.
     function commitUpdate(
         uint256 jobId,
         uint32 round,
-        bytes32 commitment,
+        IProofVerifier.Point calldata commitment,
         bytes calldata cid,
         uint64 payloadBytes
     ) external;
 
-    /// @notice Settles a round, once, in its Settling phase, by one of the job's aggregators.
+    /// @notice Publishes the key to which payloads for the caller are encrypted; the zero key withdraws it.
+    function publishKey(bytes32 key) external;
+
+    /// @notice Deposits the bond that a job asks of its aggregators, aggregatorBond of the job's token.
+    function postBond(uint256 jobId) external payable;
+
+    /// @notice Takes the whole bond back, for ever, but not while a round that the caller settled can be challenged.
+    function withdrawBond(uint256 jobId, address recipient) external;
+
+    /// @notice Settles a round, once, in its Settling phase, by one of the job's aggregators that has posted its bond.
     function settleRound(uint256 jobId, uint32 round, Settlement calldata settlement, bytes calldata proof) external;
+
+    /// @notice Overturns a settlement in its challenge window by evidence that its aggregate is false; anybody may.
+    /// The round is void and its payouts go back to escrow; the aggregator loses its bond and its place in the job.
+    function challengeSettlement(uint256 jobId, uint32 round, bytes calldata evidence) external;
+
+    /// @notice Pays the caller's rewards for challenges, for ever.
+    function withdrawReward(uint256 jobId, address recipient) external returns (uint256 amount);
 
     /// @notice Pays the caller's payouts of final rounds, each at most once, for ever.
     function claim(uint256 jobId, uint32[] calldata rounds, address recipient) external returns (uint256 amount);
@@ -218,7 +279,7 @@ interface IMarket {
     /// is in at the time; never while a round is live. Anybody may call it; the escrow that is left becomes the owner's credit.
     function closeJob(uint256 jobId) external;
 
-    /// @notice Pays the owner's credit of a closed job.
+    /// @notice Pays the owner's credit, for ever.
     function withdrawRefund(uint256 jobId, address recipient) external returns (uint256 amount);
 
     function MAX_TRAINERS() external view returns (uint16);
@@ -234,4 +295,7 @@ interface IMarket {
     function stakeOf(uint256 jobId, address trainer) external view returns (uint256);
     function payoutOf(uint256 jobId, uint32 number, address trainer) external view returns (Payout memory);
     function isAggregator(uint256 jobId, address account) external view returns (bool);
+    function bondOf(uint256 jobId, address aggregator) external view returns (uint256);
+    function rewardOf(uint256 jobId, address challenger) external view returns (uint256);
+    function encryptionKeyOf(address account) external view returns (bytes32);
 }

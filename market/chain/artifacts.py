@@ -16,17 +16,38 @@ _IN_REPOSITORY = Path(__file__).parents[2] / "contracts" / "artifacts"
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A compiled contract; ``bytecode`` creates it, ``deployed_bytecode`` is what then lies at its address."""
+    """A compiled contract.
+
+    Attributes
+    ----------
+    bytecode
+        Creates it, followed by the constructor's arguments.
+    deployed_bytecode
+        What then lies at its address, but for the immutables, which are zero here.
+    immutables
+        Where they lie: first byte and length of each place that the constructor fills in.
+
+    """
 
     name: str
     abi: list[dict[str, Any]]
     bytecode: str
     deployed_bytecode: str
+    immutables: tuple[tuple[int, int], ...]
+
+    def matches(self, code: bytes) -> bool:
+        """Whether ``code``, as found on a chain, is this contract's, whatever its immutables are."""
+        found, expected = bytearray(code), bytes.fromhex(self.deployed_bytecode.removeprefix("0x"))
+        if len(found) != len(expected):
+            return False
+        for start, length in self.immutables:
+            found[start : start + length] = bytes(length)
+        return found == expected
 
 
 @cache
 def load_artifact(name: str) -> Artifact:
-    """Return the artifact of ``Market`` or ``AttestedGramVerifier``.
+    """Return the artifact of ``Market`` or ``GramVerifier``.
 
     Raises
     ------
@@ -38,5 +59,6 @@ def load_artifact(name: str) -> Artifact:
         path = folder / f"{name}.json"
         if path.is_file():
             data = json.loads(path.read_text())
-            return Artifact(name, data["abi"], data["bytecode"], data["deployedBytecode"])
+            places = tuple((start, length) for start, length in data["immutables"])
+            return Artifact(name, data["abi"], data["bytecode"], data["deployedBytecode"], places)
     raise ConfigError(f"the artifact of contract {name} is missing", hint="reinstall gramercy")

@@ -8,11 +8,12 @@ meant for vectors that are, or ought to be, public: a round's aggregate.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
-from aggregator.bn254 import G2_GENERATOR, GENERATOR, Point, R, Vector, encode_point, kernel
+from aggregator.bn254 import G2_GENERATOR, GENERATOR, IntVector, Point, R, Vector, encode_point, kernel
+from aggregator.bn254.arguments import is_integers
 from aggregator.commitments import Blinding, RoundId, commit, linear_combination, uint_word
 from aggregator.errors import InvalidProof, OutOfRange, WrongShape
 from aggregator.proofs.gram_proof import canonical_scalar, curve_point
@@ -73,7 +74,7 @@ class OpeningStatement:
 def open_chunk(
     srs: Srs,
     round_id: RoundId,
-    vector: npt.NDArray[np.int64] | Vector,
+    vector: IntVector | Vector,
     blinding: Blinding,
     *,
     start: int,
@@ -103,7 +104,7 @@ def open_chunk(
     if start + count > srs.size:
         raise WrongShape(f"entry {start + count - 1} lies beyond the reference string's {srs.size} powers")
     native = kernel()
-    elements: Vector = vector if vector.ndim == 2 else native.from_integers(vector)  # noqa: PLR2004
+    elements = native.from_integers(cast(IntVector, vector)) if is_integers(vector) else cast(Vector, vector)
     padded = np.zeros((max(len(elements), start + count), 4), dtype=np.uint64)
     padded[: len(elements)] = elements
     values = _ints(padded[start : start + count])

@@ -1,12 +1,12 @@
 """A market's rounds without a market: the same training, quantiser, rule and arithmetic in one process.
 
-Used for baselines (no attack; no defence). Under the same rule and seeds, and with behaviours that do not look at
-others' updates, it gives the model of a real market bit for bit.
+Used for baselines (no attack; no defence). Under the same rule and seeds it gives the model of a real market bit for
+bit, but for behaviours that steal: here, where nothing is sealed, they get what they want.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from aggregator.fixedpoint import IntVector
@@ -15,7 +15,7 @@ from aggregator.settlement import Outcome, RoundRules, settle
 from market.services.job import Vector
 from market.services.manifest import Manifest
 from market.trainer.behaviours import Behaviour
-from market.trainer.local_round import compute_update, evaluate_vector
+from market.trainer.local_round import compute_update, estimated_peers, evaluate_vector
 from market.trainer.parameters import ModelSchema
 from market.trainer.task import Evaluation, Samples, Task
 
@@ -51,16 +51,21 @@ def simulate(
     validation: Samples,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[SimulatedRound]:
-    """Run ``rounds`` rounds; trainers that need others' updates see those of all that do not."""
+    """Run ``rounds`` rounds; trainers that steal see the updates of all that do not."""
     schema = ModelSchema(manifest.entries)
     model, exponent = initial_model, scale_exponent
     done: list[SimulatedRound] = []
     for number in range(1, rounds + 1):
         quantiser = manifest.quantiser_for(bits=rules.bits, scale_exponent=exponent)
         entries: dict[int, IntVector] = {}
-        for place in sorted(range(len(trainers)), key=lambda place: trainers[place].behaviour.needs_peers):
+        for place in sorted(range(len(trainers)), key=lambda place: trainers[place].behaviour.steals):
             trainer = trainers[place]
-            seen = [entries[peer] for peer in entries if not trainers[peer].behaviour.needs_peers]
+            peers: Iterable[Vector] = ()
+            if trainer.behaviour.steals:
+                seen = [entries[peer] for peer in entries if not trainers[peer].behaviour.steals]
+                peers = map(quantiser.dequantise, seen)
+            elif trainer.behaviour.needs_peers:
+                peers = estimated_peers(task, schema, model, trainer.samples, seed=trainer.seed, round_index=number)
             local = compute_update(
                 task,
                 schema,
@@ -69,7 +74,7 @@ def simulate(
                 trainer.behaviour,
                 seed=trainer.seed,
                 round_index=number,
-                peers=map(quantiser.dequantise, seen) if trainer.behaviour.needs_peers else (),
+                peers=peers,
                 n=len(trainers),
                 f=rules.byzantine,
             )

@@ -16,7 +16,9 @@ from market.trainer.parameters import ModelSchema, flatten, load_flat, require_f
 from market.trainer.randomness import derive_seed, seeded_torch
 from market.trainer.task import Evaluation, Samples, Task, TrainingReport
 
-_TRAINING, _ATTACK = 2, 3
+_TRAINING, _ATTACK, _ESTIMATE = 2, 3, 4
+_ESTIMATES = 3
+"""How many peers an attacker estimates from its own samples: the fewest that have a mean and a deviation."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ def compute_update(
     threads
         Threads of torch while this runs (a setting of the whole process).
     peers, n, f
-        For behaviours with ``needs_peers``: honest trainers' updates, the number of trainers and of
-        attackers.
+        For behaviours with ``needs_peers``: honest trainers' updates or estimates of them, the number of trainers
+        and of attackers.
 
     Raises
     ------
@@ -76,18 +78,34 @@ def compute_update(
         If the behaviour needs peers and gets none.
 
     """
-    with seeded_torch(derive_seed(seed, round_index, _TRAINING), threads=threads), _telling(task):
-        model = _model(task, schema, global_vector)
-        prepared = behaviour.prepare_samples(samples, task.classes)
-        report = task.train_local(model, prepared, seed=seed, round_index=round_index)
-    if not isinstance(report, TrainingReport):
-        raise TaskError(f"train_local of {task.name} must return a TrainingReport.")
-    own = _difference(model, schema, global_vector)
+    prepared = behaviour.prepare_samples(samples, task.classes)
+    own, report = _trained(task, schema, global_vector, prepared, seed, round_index, _TRAINING, threads)
     rng = np.random.default_rng(derive_seed(seed, round_index, _ATTACK))
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, and refused below
         update = behaviour.craft(own, peers, rng, n=n, f=f)
     require_finite(update, "The update")
     return LocalUpdate(update, report)
+
+
+def estimated_peers(
+    task: Task,
+    schema: ModelSchema,
+    global_vector: Vector,
+    samples: Samples,
+    *,
+    seed: int,
+    round_index: int,
+    threads: int = 1,
+) -> Iterator[Vector]:
+    """Yield honest updates (d,) trained on parts of one's own samples: all that is known of the others', as they are.
+
+    Up to three disjoint parts, every third sample each. Baruch et al. 2019 estimate in this way from the data of the
+    workers that the attacker holds. Errors as in `compute_update`.
+    """
+    parts = min(_ESTIMATES, len(samples))
+    for part in range(parts):
+        own = samples.subset(np.arange(part, len(samples), parts))
+        yield _trained(task, schema, global_vector, own, seed, round_index, _ESTIMATE + part, threads)[0]
 
 
 def evaluate_vector(
@@ -96,6 +114,24 @@ def evaluate_vector(
     """Return loss and accuracy of the model ``vector`` (d,) on ``samples``; errors as in `compute_update`."""
     with seeded_torch(0, threads=threads), _telling(task):
         return task.evaluate(_model(task, schema, vector), samples)
+
+
+def _trained(
+    task: Task,
+    schema: ModelSchema,
+    global_vector: Vector,
+    samples: Samples,
+    seed: int,
+    round_index: int,
+    stream: int,
+    threads: int,
+) -> tuple[Vector, TrainingReport]:
+    with seeded_torch(derive_seed(seed, round_index, stream), threads=threads), _telling(task):
+        model = _model(task, schema, global_vector)
+        report = task.train_local(model, samples, seed=seed, round_index=round_index)
+    if not isinstance(report, TrainingReport):
+        raise TaskError(f"train_local of {task.name} must return a TrainingReport.")
+    return _difference(model, schema, global_vector), report
 
 
 def _model(task: Task, schema: ModelSchema, vector: Vector) -> torch.nn.Module:

@@ -23,12 +23,18 @@ class Behaviour(Protocol):
     name
         As in the registry.
     needs_peers
-        Whether `craft` needs other trainers' updates.
+        Whether `craft` needs other trainers' updates. In a market these are sealed, so that an attacker has only
+        estimates from its own samples, see `market.trainer.local_round.estimated_peers`.
+    steals
+        Whether it takes another trainer's update instead of training. In a market it can only send that trainer's
+        ciphertext again, under a commitment shifted by a known amount; `craft` is what it would submit if payloads
+        were readable.
 
     """
 
     name: ClassVar[str]
     needs_peers: ClassVar[bool]
+    steals: ClassVar[bool]
 
     def prepare_samples(self, samples: Samples, classes: int) -> Samples:
         """Return the samples to train on; ``classes`` is the task's number of labels."""
@@ -41,7 +47,7 @@ class Behaviour(Protocol):
         own
             The update (d,) that training gave; not changed.
         peers
-            Honest trainers' updates (d,), consumed one at a time; empty if `needs_peers` is false.
+            Honest trainers' updates (d,), or estimates, consumed one at a time; empty if `needs_peers` is false.
         rng
             Source of all randomness.
         n, f
@@ -55,6 +61,7 @@ class Honest:
 
     name: ClassVar[str] = "honest"
     needs_peers: ClassVar[bool] = False
+    steals: ClassVar[bool] = False
 
     def prepare_samples(self, samples: Samples, classes: int) -> Samples:
         """Return the samples as they are."""

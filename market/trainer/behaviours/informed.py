@@ -1,5 +1,8 @@
 """Attacks that use other trainers' updates.
 
+Sealed payloads keep updates from everybody but the job's aggregators. What is left to an attacker is an estimate, from
+its own samples, of what the others submit; or another's ciphertext, which it cannot read.
+
 The updates are seen one after the other and only sums are kept, so that memory does not grow with their
 number. Sums are float64, results float32.
 """
@@ -26,11 +29,13 @@ class Copy(Honest):
     """Submit ``strength`` times the first peer's update: earn with another's work.
 
     Source: the plagiarism attack that commit-and-reveal schemes are meant to stop; the exact copy is
-    ``strength`` 1.
+    ``strength`` 1. That is what happens where payloads are readable (the undefended baseline). In a market a copier
+    sends the peer's ciphertext under the peer's commitment plus a small known amount; no aggregator can open it.
     """
 
     name: ClassVar[str] = "copy"
     needs_peers: ClassVar[bool] = True
+    steals: ClassVar[bool] = True
     strength: float = 1.0
 
     def craft(
@@ -57,11 +62,10 @@ class Alie(Honest):
     ``z`` is the standard normal quantile of ``(n - f - s) / (n - f)``. The deviation is the population's, as
     in the authors' program. ``strength`` replaces ``z`` if given.
 
-    Departures: the attacker sees all honest updates, not only those of the workers it holds (the stronger,
-    usual form); and ``z`` is not let below 0. Note that the formula gives ``z <= 0``, hence the harmless
+    As in the paper, the attacker does not see the honest updates: it estimates mean and deviation from samples of its
+    own. Departure: ``z`` is not let below 0. Note that the formula gives ``z <= 0``, hence the harmless
     mean, for small groups with few attackers (n = 10 with f = 2: 0; n = 10 with f = 4: 0.43): test those with
-    a stated strength, say ``alie:1.5``. All attackers of a round submit the same vector; a market that
-    refuses equal commitments admits one of them.
+    a stated strength, say ``alie:1.5``.
     """
 
     name: ClassVar[str] = "alie"
@@ -91,7 +95,8 @@ class Ipm(Honest):
 
     Source: Xie, Koyejo and Gupta 2020 ("Fall of Empires"), where the strength is called epsilon. The default
     0.1 stays close enough to zero to pass distance-based rules; the plain mean is reversed only by a strength
-    above ``(n - f) / f``.
+    above ``(n - f) / f``. Departure: the mean is an estimate from the attacker's own samples, as the others' updates
+    are sealed; the authors let the attacker see them.
     """
 
     name: ClassVar[str] = "ipm"

@@ -125,6 +125,10 @@ def test_behaviours_that_need_peers_say_so(name: str) -> None:
         behaviour.craft(_OWN, [_OWN.astype(np.float64)], rng, n=8, f=2)
 
 
+def test_only_the_copier_takes_what_is_not_its_own() -> None:
+    assert [name for name in BEHAVIOURS if make_behaviour(name).steals] == ["copy"]
+
+
 def test_label_flip_reverses_labels_and_keeps_features() -> None:
     samples = Samples(torch.rand(4, 2), torch.tensor([0, 3, 9, 5]))
     flipped = make_behaviour("label-flip").prepare_samples(samples, 10)

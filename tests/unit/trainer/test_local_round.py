@@ -13,7 +13,7 @@ from aggregator.errors import NonFiniteUpdate, WrongShape
 from market.errors import ConfigError, TaskError
 from market.trainer.behaviours import Vector, make_behaviour
 from market.trainer.builtin import builtin_task
-from market.trainer.local_round import LocalUpdate, compute_update, evaluate_vector
+from market.trainer.local_round import LocalUpdate, compute_update, estimated_peers, evaluate_vector
 from market.trainer.parameters import ModelSchema, flatten, load_flat
 from market.trainer.supervised import SupervisedTask
 from market.trainer.task import Samples, TrainingReport
@@ -116,6 +116,26 @@ def test_attacks_are_applied_to_the_trained_update() -> None:
     assert np.array_equal(_update("gaussian").update, _update("gaussian").update)
     with pytest.raises(ConfigError):
         _update("alie")
+
+
+def test_an_attacker_estimates_others_from_disjoint_parts_of_its_own_samples() -> None:
+    estimates = list(estimated_peers(_TASK, _SCHEMA, _GLOBAL, _SAMPLES, seed=0, round_index=0))
+    assert len(estimates) == 3
+    for part, estimate in enumerate(estimates):
+        honest = compute_update(
+            _TASK,
+            _SCHEMA,
+            _GLOBAL,
+            _SAMPLES.subset(range(part, 150, 3)),
+            make_behaviour("honest"),
+            seed=0,
+            round_index=0,
+        )
+        assert estimate.tobytes() == honest.update.tobytes()
+    crafted = _update("ipm:1", peers=tuple(estimates)).update
+    np.testing.assert_allclose(crafted, -np.mean(estimates, axis=0), rtol=1e-4, atol=1e-8)
+    few = _SAMPLES.subset(range(2))
+    assert len(list(estimated_peers(_TASK, _SCHEMA, _GLOBAL, few, seed=0, round_index=0))) == 2
 
 
 def test_diverged_training_is_refused() -> None:

@@ -5,7 +5,7 @@ pragma solidity 0.8.37;
 /// @dev Loops over pairs of updates read memory without bounds checks: a settlement of 64 updates has to fit a
 /// transaction. Every index below is less than n * n, the length that `decode` allocates.
 library GramMatrix {
-    error Gram_WrongLength(uint256 length, uint256 expected);
+    error Gram_WrongLength(bytes32 field, uint256 length, uint256 expected);
     error Gram_OutOfRange(uint256 i, uint256 j, int256 value);
     error Gram_NotGram(uint256 i, uint256 j);
 
@@ -18,7 +18,7 @@ library GramMatrix {
         returns (int256[] memory g)
     {
         uint256 expected = n * (n + 1) * 4;
-        if (packed.length != expected) revert Gram_WrongLength(packed.length, expected);
+        if (packed.length != expected) revert Gram_WrongLength("gram", packed.length, expected);
         g = new int256[](n * n);
         _fill(g, packed, n);
         _check(g, n, int256(dimension << (2 * bits - 2)));

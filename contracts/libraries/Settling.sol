@@ -1,15 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IProofVerifier} from "../interfaces/IProofVerifier.sol";
 import {GramMatrix} from "./GramMatrix.sol";
+import {MultiKrum} from "./MultiKrum.sol";
 
-/// @title From accepted updates to weights, scores, payouts and the next scale.
+/// @title From a Gram matrix to accepted updates, weights, scores, payouts and the next scale.
 /// @dev The same integer arithmetic as aggregator/scores.py and aggregator/fixedpoint.py; tests/vectors binds the two.
 library Settling {
     /// @dev Weights are in units of 2^-32.
     uint256 internal constant WEIGHT_ONE = 1 << 32;
     int256 private constant MAX_SCALE_STEP = 2;
     int256 internal constant MAX_SCALE_EXPONENT = 64;
+
+    bytes32 internal constant MULTI_KRUM = "multi-krum";
+    bytes32 internal constant MEAN = "mean";
+    bytes32 internal constant SHAPLEY = "shapley";
+
+    error Settling_Unsupported(bytes32 rule, bytes32 score);
+    error Settling_WrongLength(bytes32 field, uint256 length, uint256 expected);
+    error Settling_WrongWeight(uint256 index, uint256 posted, uint256 expected);
+    error Settling_WrongScore(uint256 index, int256 posted, int256 expected);
+    error Settling_WrongPayout(uint256 index, uint256 posted, uint256 expected);
+    error Settling_WrongScale(int256 posted, int256 expected);
+
+    /// @dev Whether rule and score are known here.
+    function knows(bytes32 rule, bytes32 score) internal pure returns (bool) {
+        return (rule == MULTI_KRUM || rule == MEAN) && score == SHAPLEY;
+    }
+
+    /// @dev Reverts unless weights, scores, payouts and the next scale follow from the posted matrix by the job's rule,
+    /// to the last unit, and the matrix could be one of updates of the job's dimension and range.
+    function check(IProofVerifier.Statement calldata s) internal pure {
+        IProofVerifier.GramStatement calldata q = s.gram;
+        if (!knows(q.rule, q.score)) revert Settling_Unsupported(q.rule, q.score);
+        uint256 n = q.trainers.length;
+        if (q.stakes.length != n) revert Settling_WrongLength("stakes", q.stakes.length, n);
+        int256[] memory g = GramMatrix.decode(q.gram, n, q.dimension, q.bits);
+        bool[] memory accepted = q.rule == MULTI_KRUM ? MultiKrum.accept(g, n, q.byzantine) : _all(n);
+        uint256[] memory weights = stakeWeights(accepted, q.stakes);
+        _checkWeights(s.weights, weights);
+        int256[] memory scores = shapley(g, weights);
+        _checkScores(s.scores, scores);
+        _checkPayouts(s.payouts, payoutsRoundedDown(scores, q.budget));
+        int256 exponent = nextScaleExponent(g, accepted, q.scaleExponent, q.dimension, q.bits, q.headroomBits);
+        if (s.nextScaleExponent != exponent) revert Settling_WrongScale(s.nextScaleExponent, exponent);
+    }
 
     /// @dev w_i = floor(2^32 * stake_i / sum of the accepted stakes); 0 where not accepted.
     function stakeWeights(bool[] memory accepted, uint128[] calldata stakes)
@@ -117,6 +153,38 @@ library Settling {
         }
         assembly ("memory-safe") {
             mstore(norms, count) // shrink to the norms found
+        }
+    }
+
+    function _all(uint256 n) private pure returns (bool[] memory accepted) {
+        accepted = new bool[](n);
+        for (uint256 i = 0; i < n; ++i) {
+            accepted[i] = true;
+        }
+    }
+
+    function _checkWeights(uint64[] calldata posted, uint256[] memory expected) private pure {
+        if (posted.length != expected.length) {
+            revert Settling_WrongLength("weights", posted.length, expected.length);
+        }
+        for (uint256 i = 0; i < expected.length; ++i) {
+            if (posted[i] != expected[i]) revert Settling_WrongWeight(i, posted[i], expected[i]);
+        }
+    }
+
+    function _checkScores(int256[] calldata posted, int256[] memory expected) private pure {
+        if (posted.length != expected.length) revert Settling_WrongLength("scores", posted.length, expected.length);
+        for (uint256 i = 0; i < expected.length; ++i) {
+            if (posted[i] != expected[i]) revert Settling_WrongScore(i, posted[i], expected[i]);
+        }
+    }
+
+    function _checkPayouts(uint128[] calldata posted, uint256[] memory expected) private pure {
+        if (posted.length != expected.length) {
+            revert Settling_WrongLength("payouts", posted.length, expected.length);
+        }
+        for (uint256 i = 0; i < expected.length; ++i) {
+            if (posted[i] != expected[i]) revert Settling_WrongPayout(i, posted[i], expected[i]);
         }
     }
 }

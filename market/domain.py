@@ -11,6 +11,10 @@ Address = str
 """EIP-55 checksummed address."""
 
 NATIVE_COIN: Address = "0x0000000000000000000000000000000000000000"
+WHOLE_BPS = 10_000
+"""The whole in basis points."""
+LOCAL_CHAIN_IDS = frozenset({1337, 31337, 131277322940537})
+"""Chains that last no longer than a test: only there may a reference string serve whose secrets are known."""
 
 
 class Phase(IntEnum):
@@ -39,6 +43,8 @@ class JobTerms:
     rounds: int
     stake_min: int
     stake_max: int
+    aggregator_bond: int
+    challenger_share_bps: int
     min_trainers: int
     max_trainers: int
     byzantine: int
@@ -77,12 +83,14 @@ class Settlement:
     """What an aggregator posts for a round; see IMarket.Settlement."""
 
     included: int
+    commitment_ys: tuple[int, ...]
     gram: bytes
     weights: tuple[int, ...]
     scores: tuple[int, ...]
     payouts: tuple[int, ...]
     next_scale_exponent: int
     aggregate_commitment: bytes
+    aggregate_root: bytes
     aggregate_cid: bytes
     aggregate_bytes: int
 
@@ -154,6 +162,19 @@ class RoundSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class SettlementOverturned:
+    """A challenger proved a round's aggregate false: the round is void, and who settled it lost its bond and place."""
+
+    job_id: int
+    number: int
+    challenger: Address
+    aggregator: Address
+    bond: int
+    reward: int
+    returned: int
+
+
+@dataclass(frozen=True, slots=True)
 class PayoutClaimed:
     """A trainer was paid for a round."""
 
@@ -182,6 +203,35 @@ class RefundWithdrawn:
     recipient: Address
 
 
+@dataclass(frozen=True, slots=True)
+class RewardWithdrawn:
+    """A challenger took its rewards."""
+
+    job_id: int
+    challenger: Address
+    amount: int
+    recipient: Address
+
+
+@dataclass(frozen=True, slots=True)
+class BondPosted:
+    """An aggregator deposited the bond that its job asks for."""
+
+    job_id: int
+    aggregator: Address
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
+class BondWithdrawn:
+    """An aggregator took its bond back."""
+
+    job_id: int
+    aggregator: Address
+    bond: int
+    recipient: Address
+
+
 Event = (
     JobCreated
     | TrainerJoined
@@ -189,7 +239,20 @@ Event = (
     | RoundOpened
     | UpdateCommitted
     | RoundSettled
+    | SettlementOverturned
     | PayoutClaimed
     | JobClosed
     | RefundWithdrawn
+    | RewardWithdrawn
+    | BondPosted
+    | BondWithdrawn
 )
+"""What happens to one job; every one has its ``job_id``."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPublished:
+    """An account published the X25519 key to which payloads for it are sealed; zeros withdraw it. Of no one job."""
+
+    account: Address
+    key: bytes

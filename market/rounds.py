@@ -12,7 +12,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from market.domain import (
+    WHOLE_BPS,
     Address,
+    BondPosted,
+    BondWithdrawn,
     Event,
     JobClosed,
     JobCreated,
@@ -20,8 +23,10 @@ from market.domain import (
     PayoutClaimed,
     Phase,
     RefundWithdrawn,
+    RewardWithdrawn,
     RoundOpened,
     RoundSettled,
+    SettlementOverturned,
     TrainerJoined,
     TrainerLeft,
     UpdateCommitted,
@@ -31,11 +36,12 @@ from market.errors import ForbiddenTransition
 
 @dataclass(frozen=True, slots=True)
 class RoundState:
-    """One round: its timetable, its commitments in order, its settlement and who has claimed."""
+    """One round: its timetable, its commitments in order, its settlement, what overturned it and who has claimed."""
 
     opened: RoundOpened
     commits: tuple[UpdateCommitted, ...] = ()
     settled: RoundSettled | None = None
+    overturned: SettlementOverturned | None = None
     claimed: frozenset[Address] = frozenset()
 
     @property
@@ -53,8 +59,8 @@ class RoundState:
 
     @property
     def payouts(self) -> dict[Address, int]:
-        """Payout of each included trainer, zero included; empty before the settlement."""
-        if self.settled is None:
+        """Payout of each included trainer, zero included; empty before the settlement and once it is overturned."""
+        if self.settled is None or self.overturned is not None:
             return {}
         amounts = self.settled.settlement.payouts
         return {commit.trainer: amount for commit, amount in zip(self.included, amounts, strict=True)}
@@ -65,6 +71,8 @@ class RoundState:
 
     def phase(self, now: int) -> Phase:
         """Return the phase at chain time ``now`` (seconds); a boundary second belongs to the later phase."""
+        if self.overturned is not None:
+            return Phase.VOID
         if self.settled is not None:
             return Phase.CHALLENGEABLE if now < self.settled.challenge_end else Phase.FINAL
         if now < self.opened.commit_end:
@@ -72,15 +80,33 @@ class RoundState:
         return Phase.SETTLING if now < self.opened.settle_end else Phase.VOID
 
 
+def _nothing() -> Mapping[Address, int]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A job as its events tell it. Amounts are in wei or token units."""
+    """A job as its events tell it. Amounts are in wei or token units.
+
+    Attributes
+    ----------
+    refund
+        Credit of the owner.
+    stakes, bonds, rewards
+        What trainers, aggregators and challengers have in the job, without those who have nothing.
+    slashed
+        Aggregators who lost bond and place.
+
+    """
 
     created: JobCreated
     escrow: int
     refund: int = 0
     closed: bool = False
-    stakes: Mapping[Address, int] = field(default_factory=lambda: MappingProxyType({}))
+    stakes: Mapping[Address, int] = field(default_factory=_nothing)
+    bonds: Mapping[Address, int] = field(default_factory=_nothing)
+    rewards: Mapping[Address, int] = field(default_factory=_nothing)
+    slashed: frozenset[Address] = frozenset()
     rounds: tuple[RoundState, ...] = ()
 
     @property
@@ -94,9 +120,14 @@ class JobState:
         return self.created.job_id
 
     @property
+    def aggregators(self) -> tuple[Address, ...]:
+        """Who may settle: the named aggregators but those who were slashed."""
+        return tuple(account for account in self.created.aggregators if account not in self.slashed)
+
+    @property
     def settled_rounds(self) -> tuple[RoundState, ...]:
-        """Rounds with a settlement, in order."""
-        return tuple(state for state in self.rounds if state.settled is not None)
+        """Rounds with a settlement that was not overturned, in order."""
+        return tuple(state for state in self.rounds if state.settled is not None and state.overturned is None)
 
     @property
     def latest(self) -> RoundState | None:
@@ -105,11 +136,12 @@ class JobState:
 
     @property
     def liabilities(self) -> int:
-        """What the contract owes to this job's parties: escrow, refund, stakes and unclaimed payouts."""
+        """What the contract owes to this job's parties: escrow, refund, stakes, bonds, rewards, unclaimed payouts."""
         unclaimed = sum(
             amount for state in self.rounds for trainer, amount in state.payouts.items() if trainer not in state.claimed
         )
-        return self.escrow + self.refund + sum(self.stakes.values()) + unclaimed
+        deposits = sum(sum(held.values()) for held in (self.stakes, self.bonds, self.rewards))
+        return self.escrow + self.refund + deposits + unclaimed
 
     def round(self, number: int) -> RoundState | None:
         """Return a round by number."""
@@ -136,7 +168,7 @@ class JobState:
         """Return the scale exponent with which the next round would open."""
         if self.latest is None:
             return self.terms.scale_exponent
-        if self.latest.settled is None:
+        if self.latest.settled is None or self.latest.overturned is not None:
             return self.latest.opened.scale_exponent
         return self.latest.settled.settlement.next_scale_exponent
 
@@ -146,7 +178,7 @@ def start(event: JobCreated) -> JobState:
     return JobState(created=event, escrow=event.terms.escrow)
 
 
-def apply(state: JobState, event: Event) -> JobState:  # noqa: PLR0911 - one branch an event
+def apply(state: JobState, event: Event) -> JobState:  # noqa: PLR0911, PLR0912 - one branch an event
     """Return the state after ``event``.
 
     Raises
@@ -181,14 +213,26 @@ def apply(state: JobState, event: Event) -> JobState:  # noqa: PLR0911 - one bra
             settled = replace(target, settled=event)
             _demand(len(settled.included) == len(event.settlement.payouts), event)
             return replace(_replace_round(state, event.number, settled), escrow=state.escrow - event.paid)
+        case SettlementOverturned():
+            return _overturned(state, event)
         case PayoutClaimed():
             return _replace_round(state, event.number, _claimed(state, event))
         case JobClosed():
             _demand(not state.closed and event.refund == state.escrow, event)
-            return replace(state, closed=True, escrow=0, refund=event.refund)
+            return replace(state, closed=True, escrow=0, refund=state.refund + event.refund)
         case RefundWithdrawn():
-            _demand(state.closed and event.amount == state.refund > 0, event)
+            _demand(event.amount == state.refund > 0, event)
             return replace(state, refund=0)
+        case RewardWithdrawn():
+            _demand(event.amount == state.rewards.get(event.challenger), event)
+            return replace(state, rewards=_without(state.rewards, event.challenger))
+        case BondPosted():
+            _demand(refusal_to_post_bond(state, event.aggregator) is None, event)
+            _demand(event.bond == state.terms.aggregator_bond, event)
+            return replace(state, bonds=_with(state.bonds, event.aggregator, event.bond))
+        case BondWithdrawn():
+            _demand(event.bond == state.bonds.get(event.aggregator), event)
+            return replace(state, bonds=_without(state.bonds, event.aggregator))
         case JobCreated():
             raise ForbiddenTransition("a job is created once", event=type(event).__name__)
 
@@ -242,8 +286,10 @@ def refusal_to_commit(state: JobState, number: int, trainer: Address, now: int) 
 
 def refusal_to_settle(state: JobState, number: int, aggregator: Address, included: int, now: int) -> str | None:
     """Say why ``aggregator`` cannot settle round ``number`` with these trainers at ``now``, figures aside."""
-    if aggregator not in state.created.aggregators:
+    if aggregator not in state.aggregators:
         return "Market_NotAggregator"
+    if state.bonds.get(aggregator, 0) != state.terms.aggregator_bond:
+        return "Market_NotBonded"
     target = state.round(number)
     if target is None or target.phase(now) is not Phase.SETTLING:
         return "Market_WrongPhase"
@@ -253,6 +299,33 @@ def refusal_to_settle(state: JobState, number: int, aggregator: Address, include
     if included >> total:
         return "Market_UnknownTrainers"
     return "Market_TooManyExcluded" if total - included.bit_count() > state.terms.byzantine else None
+
+
+def refusal_to_challenge(state: JobState, number: int, now: int) -> str | None:
+    """Say why nobody can challenge the settlement of round ``number`` at ``now``, evidence aside."""
+    target = state.round(number)
+    return None if target is not None and target.phase(now) is Phase.CHALLENGEABLE else "Market_WrongPhase"
+
+
+def refusal_to_post_bond(state: JobState, aggregator: Address) -> str | None:
+    """Say why ``aggregator`` cannot post a bond."""
+    if aggregator not in state.aggregators:
+        return "Market_NotAggregator"
+    if state.closed:
+        return "Market_JobClosed"
+    if state.terms.aggregator_bond == 0:
+        return "Market_NoBondAsked"
+    return "Market_AlreadyBonded" if aggregator in state.bonds else None
+
+
+def refusal_to_withdraw_bond(state: JobState, aggregator: Address, now: int) -> str | None:
+    """Say why ``aggregator`` cannot take its bond back at ``now``."""
+    if aggregator not in state.bonds:
+        return "Market_NotBonded"
+    latest = state.latest
+    settled = None if latest is None else latest.settled
+    locked = settled is not None and settled.aggregator == aggregator and not state.phase(now).terminal
+    return "Market_BondLocked" if locked else None
 
 
 def refusal_to_claim(state: JobState, number: int, trainer: Address, now: int) -> str | None:
@@ -283,6 +356,11 @@ def refusal_to_withdraw(state: JobState, caller: Address) -> str | None:
     return None if state.refund else "Market_NothingToWithdraw"
 
 
+def refusal_to_withdraw_reward(state: JobState, challenger: Address) -> str | None:
+    """Say why ``challenger`` cannot withdraw a reward."""
+    return None if challenger in state.rewards else "Market_NothingToWithdraw"
+
+
 def _live(state: JobState, event: UpdateCommitted | RoundSettled) -> RoundState:
     """Return the round an event is for: the latest one, unsettled, of a job that is not closed."""
     latest = state.latest
@@ -309,16 +387,39 @@ def _claimed(state: JobState, event: PayoutClaimed) -> RoundState:
     return replace(target, claimed=target.claimed | {event.trainer})
 
 
+def _overturned(state: JobState, event: SettlementOverturned) -> JobState:
+    target = state.latest
+    if target is None or target.settled is None or target.overturned is not None or target.number != event.number:
+        raise ForbiddenTransition(
+            f"round {event.number} was overturned in a state that forbids it", event=type(event).__name__
+        )
+    _demand(not state.closed and not target.claimed and event.returned == target.settled.paid, event)
+    _demand(event.aggregator == target.settled.aggregator, event)
+    _demand(event.bond == state.bonds.get(event.aggregator, 0), event)
+    _demand(event.reward == event.bond * state.terms.challenger_share_bps // WHOLE_BPS, event)
+    rewards = state.rewards
+    if event.reward:
+        rewards = _with(rewards, event.challenger, rewards.get(event.challenger, 0) + event.reward)
+    return replace(
+        _replace_round(state, event.number, replace(target, overturned=event)),
+        escrow=state.escrow + event.returned,
+        refund=state.refund + event.bond - event.reward,
+        bonds=_without(state.bonds, event.aggregator),
+        rewards=rewards,
+        slashed=state.slashed | {event.aggregator},
+    )
+
+
 def _replace_round(state: JobState, number: int, new: RoundState) -> JobState:
     return replace(state, rounds=(*state.rounds[: number - 1], new, *state.rounds[number:]))
 
 
-def _with(stakes: Mapping[Address, int], trainer: Address, stake: int) -> Mapping[Address, int]:
-    return MappingProxyType({**stakes, trainer: stake})
+def _with(held: Mapping[Address, int], account: Address, amount: int) -> Mapping[Address, int]:
+    return MappingProxyType({**held, account: amount})
 
 
-def _without(stakes: Mapping[Address, int], trainer: Address) -> Mapping[Address, int]:
-    return MappingProxyType({key: value for key, value in stakes.items() if key != trainer})
+def _without(held: Mapping[Address, int], account: Address) -> Mapping[Address, int]:
+    return MappingProxyType({key: value for key, value in held.items() if key != account})
 
 
 def _demand(condition: bool, event: Event) -> None:

@@ -25,7 +25,7 @@ SOLC_VERSION = "0.8.37"
 EVM_VERSION = "prague"  # the newest rules that py-evm knows
 PUBLISHED = {
     "contracts/Market.sol": ["Market"],
-    "contracts/AttestedGramVerifier.sol": ["AttestedGramVerifier"],
+    "contracts/GramVerifier.sol": ["GramVerifier"],
 }
 _OUTPUTS = [
     "abi",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from eth_account.signers.local import LocalAccount
@@ -11,30 +11,17 @@ from eth_typing import HexStr
 from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
-from web3.exceptions import BlockNotFound, Web3ValueError
+from web3.exceptions import BadFunctionCallOutput, BlockNotFound, Web3ValueError
 from web3.types import LogReceipt, TxReceipt
 
+from aggregator.bn254 import Point
 from aggregator.commitments import RoundId
+from aggregator.srs import VerifyingKey
 from market.chain.artifacts import load_artifact
+from market.chain.market_encoding import DECODERS, encode_point, encode_settlement, encode_terms, fields_of
 from market.chain.transactions import refusals, send
-from market.domain import (
-    NATIVE_COIN,
-    Address,
-    Event,
-    JobClosed,
-    JobCreated,
-    JobTerms,
-    PayoutClaimed,
-    Phase,
-    RefundWithdrawn,
-    RoundOpened,
-    RoundSettled,
-    Settlement,
-    TrainerJoined,
-    TrainerLeft,
-    UpdateCommitted,
-)
-from market.errors import ChainError, ContractRefused, NodeRefused, WrongChain
+from market.domain import NATIVE_COIN, Address, Event, JobCreated, JobTerms, KeyPublished, Phase, Settlement
+from market.errors import ContractRefused, NodeRefused, WrongChain
 
 _ERC20_ABI: list[dict[str, Any]] = [
     {
@@ -52,7 +39,7 @@ _ERC20_ABI: list[dict[str, Any]] = [
         "outputs": [{"name": "", "type": "uint256"}],
     },
 ]
-ALL_ABIS = tuple(load_artifact(name).abi for name in ("Market", "AttestedGramVerifier"))
+ALL_ABIS = tuple(load_artifact(name).abi for name in ("Market", "GramVerifier"))
 """Whose custom errors a refusal may carry."""
 LOG_RANGE = 2_000
 """Blocks asked for at once; public nodes limit the range."""
@@ -116,7 +103,7 @@ class MarketClient:
                     f"there is no contract at {self.address} on chain {self.chain_id}",
                     hint="check the market address and the RPC URL",
                 )
-        events = [self.contract.events[name] for name in _DECODERS]
+        events = [self.contract.events[name] for name in DECODERS]
         self._events = {bytes.fromhex(event.topic[2:]): event for event in events}
 
     def round_id(self, job_id: int, number: int) -> RoundId:
@@ -144,13 +131,36 @@ class MarketClient:
         """Open the next round."""
         return self._send(self.contract.functions.openRound(job_id))
 
-    def commit_update(self, job_id: int, number: int, commitment: bytes, cid: bytes, payload_bytes: int) -> TxReceipt:
+    def commit_update(self, job_id: int, number: int, commitment: Point, cid: bytes, payload_bytes: int) -> TxReceipt:
         """Commit an update to the open round."""
-        return self._send(self.contract.functions.commitUpdate(job_id, number, commitment, cid, payload_bytes))
+        point = encode_point(commitment)
+        return self._send(self.contract.functions.commitUpdate(job_id, number, point, cid, payload_bytes))
 
-    def settle_round(self, job_id: int, number: int, settlement: Settlement, proof: bytes = b"") -> TxReceipt:
+    def publish_key(self, key: bytes) -> TxReceipt:
+        """Publish the 32-byte X25519 key to which payloads for this account are sealed; zeros withdraw it."""
+        return self._send(self.contract.functions.publishKey(key))
+
+    def post_bond(self, job_id: int, bond: int, token: Address) -> TxReceipt:
+        """Deposit the bond that the job asks of its aggregators, in the job's ``token``."""
+        self._approve(token, bond)
+        return self._send(self.contract.functions.postBond(job_id), value=bond if token == NATIVE_COIN else 0)
+
+    def withdraw_bond(self, job_id: int, recipient: Address) -> TxReceipt:
+        """Take the bond back."""
+        return self._send(self.contract.functions.withdrawBond(job_id, recipient))
+
+    def settle_round(self, job_id: int, number: int, settlement: Settlement, proof: bytes) -> TxReceipt:
         """Settle a round."""
-        return self._send(self.contract.functions.settleRound(job_id, number, astuple(settlement), proof))
+        posted = encode_settlement(settlement)
+        return self._send(self.contract.functions.settleRound(job_id, number, posted, proof))
+
+    def challenge_settlement(self, job_id: int, number: int, evidence: bytes) -> TxReceipt:
+        """Overturn a settlement by evidence that its aggregate is false."""
+        return self._send(self.contract.functions.challengeSettlement(job_id, number, evidence))
+
+    def withdraw_reward(self, job_id: int, recipient: Address) -> TxReceipt:
+        """Withdraw the rewards for challenges."""
+        return self._send(self.contract.functions.withdrawReward(job_id, recipient))
 
     def claim(self, job_id: int, numbers: Sequence[int], recipient: Address) -> TxReceipt:
         """Claim the payouts of final rounds."""
@@ -172,12 +182,58 @@ class MarketClient:
     def job_account(self, job_id: int) -> JobAccount:
         """Return a job's accounts as the contract holds them now."""
         with refusals(ALL_ABIS):
-            return JobAccount(*_fields(self.contract.functions.job(job_id).call()))
+            return JobAccount(*fields_of(self.contract.functions.job(job_id).call()))
 
     def phase(self, job_id: int, number: int) -> Phase:
         """Return a round's phase as the contract sees it now."""
         with refusals(ALL_ABIS):
             return Phase(self.contract.functions.phase(job_id, number).call())
+
+    def encryption_key(self, account: Address, *, block: int | None = None) -> bytes | None:
+        """Return the key that an account has published, now or as of a block; None if there is none."""
+        call = self.contract.functions.encryptionKeyOf(account)
+        with refusals(ALL_ABIS):
+            key = bytes(call.call() if block is None else call.call(block_identifier=block))
+        return key if any(key) else None
+
+    def keys_published(self, first_block: int, last_block: int) -> list[KeyPublished]:
+        """Return what accounts published in blocks first..last, in order."""
+        event = self.contract.events["KeyPublished"]
+        logs = self._logs(first_block, last_block, [event.topic])
+        found = (event().process_log(log)["args"] for log in logs)
+        return [KeyPublished(args["account"], args["key"]) for args in found]
+
+    def srs_digest(self, verifier: Address) -> bytes:
+        """Return the digest of the reference string that a verifier names.
+
+        Raises
+        ------
+        WrongChain
+            If the contract at the address is no verifier of Gram proofs.
+
+        """
+        address = Web3.to_checksum_address(verifier)
+        contract = self.w3.eth.contract(address=address, abi=load_artifact("GramVerifier").abi)
+        try:
+            with refusals(ALL_ABIS):
+                return bytes(contract.functions.srsDigest().call())
+        except (BadFunctionCallOutput, ContractRefused) as error:
+            raise WrongChain(
+                f"the contract at {verifier} names no reference string", hint="check the job's verifier"
+            ) from error
+
+    def verifier_is_known(self, verifier: Address, key: VerifyingKey) -> bool:
+        """Whether the contract at an address is the published GramVerifier with this reference string, and no other.
+
+        A contract can *say* any digest: anybody may deploy the verifier's code with constants of his own. So the code
+        is compared whole with what the published constructor makes of ``key``, run by the node.
+        """
+        artifact = load_artifact("GramVerifier")
+        factory = self.w3.eth.contract(abi=artifact.abi, bytecode=HexStr(artifact.bytecode))
+        creation = factory.constructor(key.words()).data_in_transaction
+        with refusals(ALL_ABIS):
+            code = bytes(self.w3.eth.get_code(Web3.to_checksum_address(verifier)))
+            return artifact.matches(code) and bytes(self.w3.eth.call({"data": creation})) == code
 
     def head(self) -> Head:
         """Return the newest block, and chain time: the timestamp that the next block would have.
@@ -229,31 +285,35 @@ class MarketClient:
             return None
 
     def events(self, first_block: int, last_block: int, job_id: int | None = None) -> list[Event]:
-        """Return the market's events of blocks first..last, in order; of one job if given."""
-        topics: list[Any] | None = None if job_id is None else [None, "0x" + job_id.to_bytes(32, "big").hex()]
-        found: list[Event] = []
-        for start in range(first_block, last_block + 1, LOG_RANGE):
-            query: dict[str, Any] = {
-                "address": self.address,
-                "fromBlock": start,
-                "toBlock": min(start + LOG_RANGE - 1, last_block),
-            }
-            if topics:
-                query["topics"] = topics
-            with refusals(ALL_ABIS):
-                found.extend(self.decode_logs(self.w3.eth.get_logs(query)))  # type: ignore[arg-type]
-        return found
+        """Return the events of jobs in blocks first..last, in order; of one job if given."""
+        topics: list[Any] = [["0x" + topic.hex() for topic in self._events]]
+        if job_id is not None:
+            topics.append("0x" + job_id.to_bytes(32, "big").hex())
+        return self.decode_logs(self._logs(first_block, last_block, topics))
 
     def decode_logs(self, logs: Iterable[LogReceipt]) -> list[Event]:
-        """Return the market's events among ``logs``; other contracts' logs are passed over."""
+        """Return the events of jobs among ``logs``; other logs are passed over."""
         decoded: list[Event] = []
         for log in logs:
             if log["address"] != self.address or not log["topics"]:
                 continue
             event = self._events.get(bytes(log["topics"][0]))
             if event is not None:
-                decoded.append(_DECODERS[event.event_name](event().process_log(log)["args"]))
+                decoded.append(DECODERS[event.event_name](event().process_log(log)["args"]))
         return decoded
+
+    def _logs(self, first_block: int, last_block: int, topics: list[Any]) -> list[LogReceipt]:
+        found: list[LogReceipt] = []
+        for start in range(first_block, last_block + 1, LOG_RANGE):
+            query: Any = {
+                "address": self.address,
+                "fromBlock": start,
+                "toBlock": min(start + LOG_RANGE - 1, last_block),
+                "topics": topics,
+            }
+            with refusals(ALL_ABIS):
+                found.extend(self.w3.eth.get_logs(query))
+        return found
 
     def _send(self, call: ContractFunction, *, value: int = 0) -> TxReceipt:
         if self.account is None:
@@ -273,84 +333,3 @@ class MarketClient:
         if allowed:  # some tokens (USDT) change an allowance only from zero
             self._send(erc20.functions.approve(self.address, 0))
         self._send(erc20.functions.approve(self.address, amount))
-
-
-def encode_id(text: str) -> bytes:
-    """Return a rule or score id as bytes32: ASCII, left-aligned."""
-    return text.encode("ascii").ljust(32, b"\0")
-
-
-def encode_terms(terms: JobTerms) -> tuple[Any, ...]:
-    """Return the terms as the contract takes them."""
-    *numbers, rule, score = astuple(terms)
-    return (*numbers, encode_id(rule), encode_id(score))
-
-
-def decode_terms(values: Any) -> JobTerms:
-    """Return the terms as the contract gives them."""
-    named = dict(zip((field.name for field in fields(JobTerms)), _fields(values), strict=True))
-    return JobTerms(**{**named, "rule": _decode_id(named["rule"]), "score": _decode_id(named["score"])})
-
-
-def _decode_id(word: bytes) -> str:
-    return bytes(word).rstrip(b"\0").decode("ascii", errors="replace")
-
-
-def _fields(struct: Any) -> tuple[Any, ...]:
-    """Return a struct's fields in order; web3 gives structs of events as mappings."""
-    return tuple(struct.values()) if hasattr(struct, "values") else tuple(struct)
-
-
-def _decode_created(args: Any) -> Event:
-    return JobCreated(
-        args["jobId"], args["owner"], decode_terms(args["terms"]), tuple(args["aggregators"]), args["manifestCid"]
-    )
-
-
-def _decode_settled(args: Any) -> Event:
-    included, gram, weights, scores, payouts, exponent, commitment, cid, size = _fields(args["settlement"])
-    settlement = Settlement(
-        included, gram, tuple(weights), tuple(scores), tuple(payouts), exponent, commitment, cid, size
-    )
-    return RoundSettled(
-        args["jobId"], args["round"], args["aggregator"], settlement, args["paid"], args["challengeEnd"]
-    )
-
-
-_DECODERS: dict[str, Callable[[Any], Event]] = {
-    "JobCreated": _decode_created,
-    "TrainerJoined": lambda a: TrainerJoined(a["jobId"], a["trainer"], a["stake"]),
-    "TrainerLeft": lambda a: TrainerLeft(a["jobId"], a["trainer"], a["stake"], a["recipient"]),
-    "RoundOpened": lambda a: RoundOpened(a["jobId"], a["round"], a["scaleExponent"], a["commitEnd"], a["settleEnd"]),
-    "UpdateCommitted": lambda a: UpdateCommitted(
-        a["jobId"], a["round"], a["trainer"], a["index"], a["commitment"], a["cid"], a["payloadBytes"]
-    ),
-    "RoundSettled": _decode_settled,
-    "PayoutClaimed": lambda a: PayoutClaimed(a["jobId"], a["round"], a["trainer"], a["amount"], a["recipient"]),
-    "JobClosed": lambda a: JobClosed(a["jobId"], a["refund"]),
-    "RefundWithdrawn": lambda a: RefundWithdrawn(a["jobId"], a["owner"], a["amount"], a["recipient"]),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """Addresses of a deployment, and the block from which the market can have events."""
-
-    market: Address
-    verifier: Address
-    first_block: int
-
-
-def deploy(w3: Web3, account: LocalAccount) -> Deployment:
-    """Deploy the market and the attested verifier."""
-    with refusals(ALL_ABIS):
-        first_block = int(w3.eth.block_number)
-    addresses: dict[str, Address] = {}
-    for name in ("Market", "AttestedGramVerifier"):
-        artifact = load_artifact(name)
-        constructor = w3.eth.contract(abi=artifact.abi, bytecode=HexStr(artifact.bytecode)).constructor()
-        address = send(w3, account, constructor)["contractAddress"]
-        if address is None:
-            raise ChainError(f"the chain gave no address for {name}")
-        addresses[name] = address
-    return Deployment(addresses["Market"], addresses["AttestedGramVerifier"], first_block)

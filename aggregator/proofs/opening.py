@@ -35,15 +35,20 @@ class OpeningStatement:
     start: int
     values: tuple[int, ...]
 
-    def check(self) -> None:
+    def check(self, srs_size: int) -> None:
         """Check ranges.
+
+        The verifier sees ``X^start`` only at a point, where exponents count modulo r - 1: a start beyond the reference
+        string could stand for an entry within it.
 
         Raises
         ------
         OutOfRange
-            If the chunk is empty or longer than 128 entries, or a value is not canonical.
+            If the chunk is empty, longer than 128 entries or beyond the reference string, or a value is not canonical.
 
         """
+        if not 0 <= self.start <= srs_size - len(self.values):
+            raise OutOfRange(f"the chunk at {self.start} lies beyond the reference string's {srs_size} powers")
         if not 1 <= len(self.values) <= MAX_CHUNK:
             raise OutOfRange(f"a chunk has 1 to {MAX_CHUNK} entries, not {len(self.values)}")
         if not all(0 <= value < R for value in self.values):
@@ -152,7 +157,7 @@ def verify_opening(key: VerifyingKey, statement: OpeningStatement, proof: bytes)
         If the statement is malformed.
 
     """
-    statement.check()
+    statement.check(key.size)
     if len(proof) != OPENING_BYTES:
         raise InvalidProof(f"an opening has {OPENING_BYTES} bytes, not {len(proof)}")
     positive, negative = curve_point(proof, 0), curve_point(proof, 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from eth_hash.auto import keccak
@@ -91,6 +93,7 @@ def test_the_range_is_that_of_weighted_updates() -> None:
 
 
 def test_shape_and_dtype_are_checked() -> None:
-    for wrong in (np.zeros(2, dtype=np.int64), np.zeros((1, 3), dtype=np.int64), np.zeros(3, dtype=np.int32)):
+    wrongs: list[Any] = [np.zeros(2, dtype=np.int64), np.zeros((1, 3), dtype=np.int64), np.zeros(3, dtype=np.int32)]
+    for wrong in wrongs:
         with pytest.raises(WrongShape):
             check_aggregate(wrong, dimension=3, weight_sum=1, bits=8)

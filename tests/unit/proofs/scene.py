@@ -45,14 +45,17 @@ class Scene:
         )
 
 
+def _entries(rng: np.random.Generator, limit: int, d: int, bits: int, *, zero: bool) -> IntVector:
+    drawn = rng.integers(-limit, limit + 1, d) * (not zero)
+    return drawn.astype(np.int8) if entry_dtype(bits) == np.int8 else drawn.astype(np.int16)
+
+
 @cache
 def scene(n: int = 3, d: int = 5, bits: int = 8, srs_size: int = 16, *, zero: bool = False) -> Scene:
     """Return a round of n random updates; equal arguments give the same one."""
     rng = np.random.default_rng(1000 * n + d + bits)
     limit = (1 << (bits - 1)) - 1
-    updates: tuple[IntVector, ...] = tuple(
-        (rng.integers(-limit, limit + 1, d) * (not zero)).astype(entry_dtype(bits)) for _ in range(n)
-    )
+    updates: tuple[IntVector, ...] = tuple(_entries(rng, limit, d, bits, zero=zero) for _ in range(n))
     blindings: list[Blinding] = []
     for i in range(n):
         first, second, third = field_elements(bytes(32), b"blinding" + bytes([i]), 3)

@@ -10,7 +10,7 @@ import pytest
 from aggregator.bn254 import R, vector_from_ints
 from aggregator.commitments import RoundId, commit
 from aggregator.errors import GramercyError, InvalidProof, OutOfRange, WrongShape
-from aggregator.proofs import open_chunk, verify_opening
+from aggregator.proofs import open_chunk, opening, verify_opening
 from aggregator.proofs.opening import OPENING_BYTES
 from aggregator.srs import development_srs
 
@@ -61,6 +61,7 @@ def test_nothing_else_is_shown() -> None:
         replace(statement, values=()),
         replace(statement, start=1),
         replace(statement, start=3),
+        replace(statement, start=2 - (R - 1)),
         replace(statement, commitment=commit(SRS, -VECTOR, BLINDING)),
         replace(statement, commitment=None),
         replace(statement, round_id=replace(ROUND, number=4)),
@@ -93,3 +94,17 @@ def test_lengths_are_checked() -> None:
             open_chunk(SRS, ROUND, VECTOR, BLINDING, start=start, count=count)
     with pytest.raises(WrongShape):
         open_chunk(SRS, ROUND, VECTOR, BLINDING, start=10, count=7)
+
+
+def test_an_entry_cannot_pass_for_one_far_beyond_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``z^start`` is ``z^(start + r - 1)``: such a start gets every equation right but the bound."""
+    far = 2 + R - 1
+    honest_powers = opening.OpeningStatement.encode
+    monkeypatch.setattr(
+        opening.OpeningStatement, "encode", lambda self, digest: honest_powers(replace(self, start=far), digest)
+    )
+    statement, proof = open_chunk(SRS, ROUND, VECTOR, BLINDING, start=2, count=3)
+    verify_opening(SRS.key, statement, proof)  # the same bytes, stated with the true start
+    monkeypatch.undo()
+    with pytest.raises(OutOfRange):
+        verify_opening(SRS.key, replace(statement, start=far), proof)

@@ -103,8 +103,3 @@ def check_pairs(pairs: Sequence[tuple[Point, G2Point]]) -> None:
         check_point(point)
         if not all(0 <= coordinate < P for coordinate in (*x, *y)):
             raise InvalidPoint("a coordinate of a G2 point is not below the order of the base field")
-
-
-def refuse_point(index: int, reason: str) -> InvalidPoint:
-    """Return the error that names a point of an array."""
-    return InvalidPoint(f"point {index} {reason}", index=index)

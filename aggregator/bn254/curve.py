@@ -6,7 +6,7 @@ in the group.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -181,21 +181,27 @@ def unpack_points(points: Points) -> list[Point]:
     WrongShape
         If ``points`` is not a uint64 array of shape (N, 8).
     InvalidPoint
-        If a coordinate is not below ``P`` or a point is not on the curve.
+        If a coordinate is not below ``P`` or a point is not on the curve; names the first ``index``.
 
     """
-    check_points_array(points)
+    return list(iterate_points(points))
+
+
+def iterate_points(points: Points) -> Iterator[Point]:
+    """Yield the points of ``unpack_points``, each checked when its turn comes."""
+    _check_points_shape(points)
     data = points.astype("<u8", copy=False).tobytes()
-    unpacked: list[Point] = []
-    for start in range(0, len(data), POINT_BYTES):
+    for index, start in enumerate(range(0, len(data), POINT_BYTES)):
         x = int.from_bytes(data[start : start + COORDINATE_BYTES], "little")
         y = int.from_bytes(data[start + COORDINATE_BYTES : start + POINT_BYTES], "little")
         if x >= P or y >= P:
-            raise InvalidPoint(f"a coordinate of point {start // POINT_BYTES} is not below the order of the base field")
+            raise _not_canonical(index)
         point = None if x == y == 0 else (x * _FROM_MONTGOMERY % P, y * _FROM_MONTGOMERY % P)
-        check_point(point)
-        unpacked.append(point)
-    return unpacked
+        try:
+            check_point(point)
+        except InvalidPoint as error:
+            raise InvalidPoint(f"point {index} is not on the curve", index=index) from error
+        yield point
 
 
 def vector_from_ints(values: Iterable[int]) -> Vector:
@@ -232,12 +238,19 @@ def check_points_array(points: Points) -> None:
         If a coordinate is not below ``P``.
 
     """
-    if points.dtype != np.uint64 or points.ndim != 2 or points.shape[1] != POINT_LIMBS:  # noqa: PLR2004
-        raise WrongShape(f"points must be uint64 of shape (N, {POINT_LIMBS}), not {points.dtype} {points.shape}")
+    _check_points_shape(points)
     bad = ~(_below(points[:, :LIMBS], P) & _below(points[:, LIMBS:], P))
     if bad.any():
-        index = int(np.flatnonzero(bad)[0])
-        raise InvalidPoint(f"a coordinate of point {index} is not below the order of the base field", index=index)
+        raise _not_canonical(int(np.flatnonzero(bad)[0]))
+
+
+def _check_points_shape(points: Points) -> None:
+    if points.dtype != np.uint64 or points.ndim != 2 or points.shape[1] != POINT_LIMBS:  # noqa: PLR2004
+        raise WrongShape(f"points must be uint64 of shape (N, {POINT_LIMBS}), not {points.dtype} {points.shape}")
+
+
+def _not_canonical(index: int) -> InvalidPoint:
+    return InvalidPoint(f"a coordinate of point {index} is not below the order of the base field", index=index)
 
 
 def check_vector(vector: Vector) -> None:

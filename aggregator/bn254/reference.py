@@ -24,6 +24,7 @@ from aggregator.bn254.curve import (
     decode_point,
     encode_point,
     ints_from_vector,
+    iterate_points,
     pack_points,
     unpack_points,
     vector_from_ints,
@@ -127,15 +128,9 @@ class ReferenceKernel:
 
     def check_points(self, points: Points) -> None:
         """See ``Kernel.check_points``."""
-        if not len(points):
-            unpack_points(points)  # another shape is refused
-        for index in range(len(points)):
-            try:
-                (point,) = unpack_points(points[index : index + 1])
-            except InvalidPoint as error:
-                raise arguments.refuse_point(index, f"is not valid: {error.message}") from error
+        for index, point in enumerate(iterate_points(points)):
             if point is None:
-                raise arguments.refuse_point(index, "is the point at infinity")
+                raise InvalidPoint(f"point {index} is the point at infinity", index=index)
 
     def encode_points(self, points: Points) -> npt.NDArray[np.uint8]:
         """See ``Kernel.encode_points``."""
@@ -150,7 +145,7 @@ class ReferenceKernel:
             try:
                 points.append(decode_point(row.tobytes()))
             except InvalidPoint as error:
-                raise arguments.refuse_point(index, f"is not valid: {error.message}") from error
+                raise InvalidPoint(f"point {index} is not valid: {error.message}", index=index) from error
         return pack_points(points)
 
     def pairing_check(self, pairs: Sequence[tuple[Point, G2Point]]) -> bool:

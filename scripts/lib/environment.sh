@@ -1,6 +1,7 @@
-# Sourced by the scripts: makes .venv from the lock files, once for each state of them.
+# Sourced by the scripts: makes .venv from the lock files, once for each state of them, and builds the native kernel.
 
 VENV=".venv"
+KERNEL="aggregator/kernel"
 
 find_python() {
   local candidate
@@ -14,17 +15,27 @@ find_python() {
   exit 1
 }
 
-# prepare_environment run|dev: what is installed is recorded in a stamp, so that a second call costs nothing.
+# prepare_environment run|dev: what is installed is recorded in stamps, so that a second call costs nothing.
 prepare_environment() {
-  local locks=(pyproject.toml requirements/torch.txt requirements/"$1".txt)
-  local stamp="$VENV/.installed-$1" wanted python
-  wanted=$(cat "${locks[@]}" | sha256_of_input)
-  if [ "$1" = run ] && [ "$(cat "$VENV/.installed-dev" 2>/dev/null)" = "$(dev_digest)" ]; then return; fi
-  if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
+  local packages project
+  packages=$(packages_digest "$1")
+  if [ "$(cat "$VENV/.installed-$1" 2>/dev/null)" != "$packages" ] &&
+    { [ "$1" = dev ] || [ "$(cat "$VENV/.installed-dev" 2>/dev/null)" != "$(packages_digest dev)" ]; }; then
+    install_packages "$1"
+    echo "$packages" > "$VENV/.installed-$1"
+  fi
+  project=$(project_digest)
+  if [ "$(cat "$VENV/.built" 2>/dev/null)" != "$project" ]; then
+    install_project
+    echo "$project" > "$VENV/.built"
+  fi
+}
+
+install_packages() {
+  local python
   python=$(find_python)
   echo "setting up $VENV with $("$python" --version): this happens once" >&2
   [ -x "$VENV/bin/python" ] || "$python" -m venv "$VENV"
-  export PIP_DISABLE_PIP_VERSION_CHECK=1
   if ! "$VENV/bin/python" -c 'import torch; assert torch.__version__.split("+")[0] == "2.13.0"' 2>/dev/null; then
     echo "  torch ..." >&2
     # The CPU build, by its hash, where the package index serves it.
@@ -35,12 +46,44 @@ prepare_environment() {
   fi
   echo "  $(grep -c '==' requirements/"$1".txt) locked packages ..." >&2
   install --require-hashes --no-deps -r requirements/"$1".txt
-  install --no-deps --editable .
-  echo "$wanted" > "$stamp"
 }
 
-install() { "$VENV/bin/python" -m pip install -qq "$@"; }
+# The package itself, editable, with its kernel; the build's own tools are locked too.
+install_project() {
+  echo "  the project and its native kernel ..." >&2
+  install --require-hashes --no-deps -r requirements/build.txt
+  if [ "$(missing_build_tools)" != "[]" ]; then
+    install --require-hashes --no-deps -r requirements/cmake.txt
+  fi
+  install --no-deps --no-build-isolation --log "$VENV/build.log" --editable .
+  if ! "$VENV/bin/python" -c 'import aggregator.bn254.native' 2>/dev/null; then
+    echo "  the native kernel was not built (C++ compiler: $(compiler); log: $VENV/build.log): a slower one serves" >&2
+  fi
+}
 
-dev_digest() { cat pyproject.toml requirements/torch.txt requirements/dev.txt | sha256_of_input; }
+# CMake and Ninja, where the system has none that will do.
+missing_build_tools() {
+  "$VENV/bin/python" -c 'from scikit_build_core.build import get_requires_for_build_editable as missing; print(missing({}))'
+}
 
-sha256_of_input() { "$(find_python)" -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'; }
+compiler() { command -v "${CXX:-c++}" || command -v g++ || command -v clang++ || echo none; }
+
+install() { PIP_DISABLE_PIP_VERSION_CHECK=1 "$VENV/bin/python" -m pip install -qq "$@"; }
+
+packages_digest() { digest pyproject.toml requirements/torch.txt requirements/"$1".txt; }
+
+project_digest() { digest pyproject.toml requirements/build.txt "$KERNEL" "compiler: $(compiler)"; }
+
+# digest WORD...: of the words, and of every file that they name or that lies under a folder they name.
+digest() {
+  "$(find_python)" - "$@" <<'PYTHON'
+import hashlib, pathlib, sys
+
+state = hashlib.sha256()
+for word in sys.argv[1:]:
+    path = pathlib.Path(word)
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        state.update(str(file).encode() + b"\0" + (file.read_bytes() if file.is_file() else b""))
+print(state.hexdigest())
+PYTHON
+}

@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from flint import fmpz_mod_ctx, fmpz_mod_poly, fmpz_mod_poly_ctx
+from flint import fmpz, fmpz_mod, fmpz_mod_ctx, fmpz_mod_poly, fmpz_mod_poly_ctx
 
 from aggregator.bn254 import arguments
 from aggregator.bn254.curve import (
@@ -95,7 +95,7 @@ class PortableKernel(ReferenceKernel):
         """See ``Kernel.correlate``: the upper half of ``a(X) times X^(N-1) a(1/X)``."""
         arguments.check_coefficients(a)
         values = ints_from_vector(a)
-        product = self._polynomials(values) * self._polynomials(values[::-1])
+        product = self._polynomial(values) * self._polynomial(values[::-1])
         lags = _coefficients(product, 2 * len(values) - 1)[len(values) - 1 :]
         return lags[0], vector_from_ints(lags[1:] or [0])
 
@@ -104,7 +104,7 @@ class PortableKernel(ReferenceKernel):
         left, right = ints_from_vector(a), ints_from_vector(b)
         if not left or not right:
             return vector_from_ints([])
-        product = self._polynomials(left) * self._polynomials(right)
+        product = self._polynomial(left) * self._polynomial(right)
         return vector_from_ints(_coefficients(product, len(left) + len(right) - 1))
 
     def from_integers(self, values: IntVector) -> Vector:
@@ -138,6 +138,10 @@ class PortableKernel(ReferenceKernel):
         finite = [row for row, (point, _) in enumerate(pairs) if point is not None]
         g1_points = self._mcl.from_points(pack_points([pairs[row][0] for row in finite]))
         return not finite or self._mcl.pairing_product_is_one(g1_points, g2_points[finite])
+
+    def _polynomial(self, values: list[int]) -> fmpz_mod_poly:
+        coefficients: list[int | fmpz | fmpz_mod] = [*values]
+        return self._polynomials(coefficients)
 
     def _sum(self, points: Points, scalars: IntVector | Vector) -> Limbs:
         """Return one chunk's sum; mcl is fast for short scalars, so negative ones are summed apart and subtracted."""

@@ -15,21 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from aggregator.commitments import (  # noqa: E402
-    COMMITMENT_TAG,
-    RoundId,
-    commit_aggregate,
-    commit_update,
-    entries_digest,
-)
+from aggregator.aggregate import aggregate_root, leaf_path  # noqa: E402
+from aggregator.bn254 import GENERATOR, G2Point, R, compress, encode_point, unpack_points  # noqa: E402
+from aggregator.commitments import commit, encode_blinding, linear_combination  # noqa: E402
 from aggregator.errors import NonFiniteUpdate  # noqa: E402
 from aggregator.fixedpoint import IntVector, Quantiser, entry_dtype  # noqa: E402
 from aggregator.gram import GramMatrix, gram_matrix, pack_gram  # noqa: E402
 from aggregator.settlement import RoundRules, settle  # noqa: E402
+from aggregator.srs import development_srs  # noqa: E402
 
 VECTORS = ROOT / "tests" / "vectors"
 Case = dict[str, Any]
@@ -322,60 +320,84 @@ def _float_hex(values: Any) -> list[str]:
     return [digits[i : i + 8] for i in range(0, len(digits), 8)]
 
 
+def compressed_points() -> Iterator[Case]:
+    """Yield points of the curve with their words."""
+    for name, point in (
+        ("generator", GENERATOR),
+        ("its negative", linear_combination([GENERATOR], [-1])),
+        ("infinity", None),
+        *((f"multiple {k}", linear_combination([GENERATOR], [Stream(f"multiple/{k}").below(R)])) for k in range(4)),
+    ):
+        yield {"name": name, "point": encode_point(point).hex(), "compressed": compress(point).hex()}
+
+
 def update_commitments() -> Iterator[Case]:
-    """Yield commitments to updates."""
-    for name, round_id, bits, entries in (
-        ("8-bit update", _round_id("a"), 8, [0, 1, -1, 127, -127]),
-        ("16-bit update: little-endian, two's complement", _round_id("b"), 16, [0, 1, -1, 258, -32767, 32767]),
-        ("one entry", _round_id("c"), 8, [5]),
-        ("largest identifiers", RoundId(2**256 - 1, b"\xff" * 20, 2**256 - 1, 2**32 - 1), 8, [1, 2, 3]),
-        ("smallest identifiers", RoundId(0, bytes(20), 0, 0), 8, [1, 2, 3]),
+    """Yield commitments to updates under the development SRS of 16 powers."""
+    for name, bits, entries in (
+        ("8-bit update", 8, [0, 1, -1, 127, -127]),
+        ("16-bit update", 16, [0, 1, -1, 258, -32767, 32767]),
+        ("as long as the reference string", 4, [7, -7] * 8),
+        ("zeros", 8, [0, 0, 0]),
     ):
-        stream = Stream(f"commitment/{name}")
-        trainer, salt = stream.data(20), stream.data(32)
-        vector = _entries(entries, bits)
+        yield _commitment(name, _entries(entries, bits))
+
+
+def aggregates() -> Iterator[Case]:
+    """Yield aggregates with their commitments and roots."""
+    yield from (
+        _commitment(name, vector) | {"root": aggregate_root(vector).hex()}
+        for name, vector in (
+            ("aggregate", np.array([0, 1, -1, 2**40 + 258, -(2**47)], dtype=np.int64)),
+            ("one entry", np.array([-7], dtype=np.int64)),
+        )
+    )
+
+
+def trees() -> Iterator[Case]:
+    """Yield aggregates that are too long to list: entry k is ``(k * 2654435761 mod 2**48) - 2**47``."""
+    for length in (127, 128, 129, 385, 1025):
+        vector = (np.arange(length, dtype=np.int64) * 2654435761) % 2**48 - 2**47
+        leaf = (length - 1) // 128
+        path = [node.hex() for node in leaf_path(vector, leaf)]
         yield {
-            "name": name,
-            **_identifiers(round_id),
-            "trainer": trainer.hex(),
-            "salt": salt.hex(),
-            "bits": bits,
-            "entries": entries,
-            "digest": entries_digest(vector).hex(),
-            "commitment": commit_update(round_id, trainer, salt, vector).hex(),
+            "name": f"{length} entries",
+            "length": length,
+            "root": aggregate_root(vector).hex(),
+            "leaf": leaf,
+            "path": path,
         }
 
 
-def aggregate_commitments() -> Iterator[Case]:
-    """Yield commitments to aggregates."""
-    for name, entries, weight_sum in (
-        ("aggregate", [0, 1, -1, 2**40 + 258, -(2**47)], 1 << 32),
-        ("aggregate of rounded weights", [7, -7], (1 << 32) - 3),
-    ):
-        round_id = _round_id(name)
-        vector = np.array(entries, dtype=np.int64)
+def reference_strings() -> Iterator[Case]:
+    """Yield development reference strings, all points uncompressed."""
+    for size in (9, 16):
+        srs = development_srs(size)
         yield {
-            "name": name,
-            **_identifiers(round_id),
-            "weight_sum": weight_sum,
-            "entries": [str(entry) for entry in entries],
-            "digest": entries_digest(vector).hex(),
-            "commitment": commit_aggregate(round_id, vector, weight_sum).hex(),
+            "name": f"{size} powers",
+            "size": size,
+            "digest": srs.key.digest.hex(),
+            "powers_digest": srs.key.powers_digest.hex(),
+            "powers": [encode_point(point).hex() for point in unpack_points(srs.powers)],
+            "blinding": [encode_point(point).hex() for point in srs.key.blinding],
+            "tau_g2": _g2_hex(srs.key.tau_g2),
+            "tau2_g2": _g2_hex(srs.key.tau2_g2),
         }
 
 
-def _round_id(name: str) -> RoundId:
-    stream = Stream(f"round/{name}")
-    return RoundId(31337, stream.data(20), stream.below(1000), stream.below(100))
-
-
-def _identifiers(round_id: RoundId) -> Case:
+def _commitment(name: str, entries: IntVector | npt.NDArray[np.int64]) -> Case:
+    stream = Stream(f"commitment/{name}")
+    blinding = stream.below(R), stream.below(R), stream.below(R)
     return {
-        "chain_id": str(round_id.chain_id),
-        "market": round_id.market.hex(),
-        "job_id": str(round_id.job_id),
-        "round": round_id.number,
+        "name": name,
+        "entries": [str(entry) for entry in entries.tolist()],
+        "blinding": encode_blinding(blinding).hex(),
+        "commitment": compress(commit(development_srs(16), entries, blinding)).hex(),
     }
+
+
+def _g2_hex(point: G2Point) -> str:
+    (x_real, x_imaginary), (y_real, y_imaginary) = point
+    return "".join(f"{word:064x}" for word in (x_imaginary, x_real, y_imaginary, y_real))
 
 
 FILES: dict[str, Callable[[], Case]] = {
@@ -386,10 +408,12 @@ FILES: dict[str, Callable[[], Case]] = {
         "apply": list(apply_cases()),
     },
     "commitments.json": lambda: {
-        "update_tag": COMMITMENT_TAG.hex(),
+        "points": list(compressed_points()),
         "updates": list(update_commitments()),
-        "aggregates": list(aggregate_commitments()),
+        "aggregates": list(aggregates()),
+        "trees": list(trees()),
     },
+    "srs.json": lambda: {"development": list(reference_strings())},
 }
 
 

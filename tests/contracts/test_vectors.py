@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from web3 import Web3
 from web3.contract import Contract
 
+from aggregator.aggregate import LEAF_ENTRIES
 from aggregator.gram import pack_gram
 from tests.contracts import statements
 from tests.contracts.harness import Chain, Reverted, decode_refusal, refused
@@ -56,21 +56,21 @@ def test_verifier_accepts_the_vector_and_nothing_one_unit_off(
 
 
 @pytest.mark.node
-@pytest.mark.parametrize("case", load("commitments.json")["updates"], ids=lambda case: case["name"])
-def test_update_commitment_is_what_abi_encode_gives(case: dict[str, Any], chain: Chain, probe: Contract) -> None:
-    width = 1 if case["bits"] <= 8 else 2
-    entries = b"".join(entry.to_bytes(width, "little", signed=True) for entry in case["entries"])
-    trainer, salt = _address(case["trainer"]), bytes.fromhex(case["salt"])
-    found = chain.call(probe.functions.updateCommitment(*_round(case), trainer, salt, entries))
-    assert found.hex() == case["commitment"]
+@pytest.mark.parametrize("case", load("commitments.json")["points"], ids=lambda case: case["name"])
+def test_points_compress_alike(case: dict[str, Any], chain: Chain, probe: Contract) -> None:
+    x, y = int(case["point"][:64], 16), int(case["point"][64:], 16)
+    assert chain.call(probe.functions.compress(x, y)).hex() == case["compressed"]
 
 
 @pytest.mark.node
-@pytest.mark.parametrize("case", load("commitments.json")["aggregates"], ids=lambda case: case["name"])
-def test_aggregate_commitment_is_what_abi_encode_gives(case: dict[str, Any], chain: Chain, probe: Contract) -> None:
-    entries = b"".join(int(entry).to_bytes(8, "little", signed=True) for entry in case["entries"])
-    found = chain.call(probe.functions.aggregateCommitment(*_round(case), case["weight_sum"], entries))
-    assert found.hex() == case["commitment"]
+@pytest.mark.parametrize("case", load("commitments.json")["trees"], ids=lambda case: case["name"])
+def test_the_last_leaf_leads_to_the_root(case: dict[str, Any], chain: Chain, probe: Contract) -> None:
+    first = case["leaf"] * LEAF_ENTRIES
+    entries = [k * 2654435761 % 2**48 - 2**47 if k < case["length"] else 0 for k in range(first, first + LEAF_ENTRIES)]
+    path, root = [bytes.fromhex(node) for node in case["path"]], bytes.fromhex(case["root"])
+    chain.call(probe.functions.checkLeaf(entries, case["leaf"], case["length"], path, root))
+    with refused("Tree_WrongRoot"):
+        chain.call(probe.functions.checkLeaf([entries[0] + 1, *entries[1:]], case["leaf"], case["length"], path, root))
 
 
 @pytest.mark.node
@@ -78,11 +78,3 @@ def test_packed_gram_is_what_encode_packed_gives(chain: Chain, probe: Contract) 
     case = next(case for case in settlement_cases() if min(case.gram.ravel()) < 0 and len(case.stakes) == 5)
     upper = [int(case.gram[i, j]) for i in range(5) for j in range(i, 5)]
     assert chain.call(probe.functions.packGram(upper)) == pack_gram(case.gram)
-
-
-def _round(case: dict[str, Any]) -> tuple[int, str, int, int]:
-    return int(case["chain_id"]), _address(case["market"]), int(case["job_id"]), case["round"]
-
-
-def _address(digits: str) -> str:
-    return Web3.to_checksum_address(f"0x{digits}")

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aggregator.commitments import RoundId
 from aggregator.fixedpoint import Float32Vector, Quantiser
 from aggregator.gram import GramMatrix, unpack_gram
 from aggregator.settlement import Outcome, RoundRules
@@ -57,11 +56,6 @@ def floats(words: list[str]) -> Float32Vector:
 def integers(words: list[str]) -> npt.NDArray[np.int64]:
     """Return int64 numbers from decimal strings."""
     return np.array([int(word) for word in words], dtype=np.int64)
-
-
-def round_id_of(case: dict[str, Any]) -> RoundId:
-    """Return the round that a case of ``commitments.json`` describes."""
-    return RoundId(int(case["chain_id"]), bytes.fromhex(case["market"]), int(case["job_id"]), case["round"])
 
 
 def _settlement_case(case: dict[str, Any]) -> SettlementCase:

@@ -1,32 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @title What aggregator/commitments.py and aggregator/gram.py do in bytes, said by Solidity's own abi.encode.
+import {AggregateTree} from "../../../contracts/libraries/AggregateTree.sol";
+import {Bn254} from "../../../contracts/libraries/Bn254.sol";
+
+/// @title What the core says in bytes, said by the contracts' libraries and by Solidity's own encoding.
 contract CoreProbe {
-    /// @dev `entries` as the trainer serialises them: two's complement, little-endian.
-    function updateCommitment(
-        uint256 chainId,
-        address market,
-        uint256 jobId,
-        uint32 round,
-        address trainer,
-        bytes32 salt,
-        bytes calldata entries
-    ) external pure returns (bytes32) {
-        bytes32 tag = keccak256("gramercy/update/1");
-        return keccak256(abi.encode(tag, chainId, market, jobId, round, trainer, salt, sha256(entries)));
+    function compress(uint256 x, uint256 y) external pure returns (bytes32) {
+        return Bn254.compress(x, y);
     }
 
-    function aggregateCommitment(
-        uint256 chainId,
-        address market,
-        uint256 jobId,
-        uint32 round,
-        uint256 weightSum,
-        bytes calldata entries
-    ) external pure returns (bytes32) {
-        bytes32 tag = keccak256("gramercy/aggregate/1");
-        return keccak256(abi.encode(tag, chainId, market, jobId, round, weightSum, sha256(entries)));
+    function checkLeaf(
+        int64[] memory entries,
+        uint256 index,
+        uint256 dimension,
+        bytes32[] memory path,
+        bytes32 root
+    ) external pure {
+        AggregateTree.check(entries, index, dimension, path, root);
     }
 
     /// @dev The upper triangle of a Gram matrix as bytes, from its entries row by row.

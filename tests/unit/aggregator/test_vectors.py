@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aggregator.commitments import COMMITMENT_TAG, commit_aggregate, commit_update, entries_digest
+from aggregator.aggregate import aggregate_root, leaf_path
+from aggregator.bn254 import compress, decode_point, decompress, encode_point, unpack_points
+from aggregator.commitments import commit, decode_blinding
 from aggregator.errors import NonFiniteUpdate
 from aggregator.fixedpoint import entry_dtype
 from aggregator.settlement import settle
+from aggregator.srs import development_srs
 from scripts import make_vectors
 from tests.vectors.cases import (
     SettlementCase,
@@ -18,9 +21,10 @@ from tests.vectors.cases import (
     integers,
     load,
     quantiser_of,
-    round_id_of,
     settlement_cases,
 )
+
+_COMMITMENTS = load("commitments.json")
 
 
 def _name(case: dict[str, Any] | SettlementCase) -> str:
@@ -66,18 +70,32 @@ def test_apply(case: dict[str, Any]) -> None:
     assert result.tobytes() == floats(case["result"]).tobytes()
 
 
-@pytest.mark.parametrize("case", load("commitments.json")["updates"], ids=_name)
-def test_update_commitment(case: dict[str, Any]) -> None:
-    wide = np.array(case["entries"])
-    entries = wide.astype(np.int8) if case["bits"] <= 8 else wide.astype(np.int16)
-    trainer, salt = bytes.fromhex(case["trainer"]), bytes.fromhex(case["salt"])
-    assert entries_digest(entries).hex() == case["digest"]
-    assert commit_update(round_id_of(case), trainer, salt, entries).hex() == case["commitment"]
-    assert COMMITMENT_TAG.hex() == load("commitments.json")["update_tag"]
+@pytest.mark.parametrize("case", _COMMITMENTS["points"], ids=_name)
+def test_compressed_point(case: dict[str, Any]) -> None:
+    point = decode_point(bytes.fromhex(case["point"]))
+    assert compress(point).hex() == case["compressed"]
+    assert decompress(bytes.fromhex(case["compressed"])) == point
 
 
-@pytest.mark.parametrize("case", load("commitments.json")["aggregates"], ids=_name)
-def test_aggregate_commitment(case: dict[str, Any]) -> None:
-    entries = integers(case["entries"])
-    assert entries_digest(entries).hex() == case["digest"]
-    assert commit_aggregate(round_id_of(case), entries, case["weight_sum"]).hex() == case["commitment"]
+@pytest.mark.parametrize("case", [*_COMMITMENTS["updates"], *_COMMITMENTS["aggregates"]], ids=_name)
+def test_commitment(case: dict[str, Any]) -> None:
+    blinding = decode_blinding(bytes.fromhex(case["blinding"]))
+    assert compress(commit(development_srs(16), integers(case["entries"]), blinding)).hex() == case["commitment"]
+    if "root" in case:
+        assert aggregate_root(integers(case["entries"])).hex() == case["root"]
+
+
+@pytest.mark.parametrize("case", _COMMITMENTS["trees"], ids=_name)
+def test_tree_of_an_aggregate(case: dict[str, Any]) -> None:
+    entries = np.array([k * 2654435761 % 2**48 - 2**47 for k in range(case["length"])], dtype=np.int64)
+    assert aggregate_root(entries).hex() == case["root"]
+    assert [node.hex() for node in leaf_path(entries, case["leaf"])] == case["path"]
+
+
+@pytest.mark.parametrize("case", load("srs.json")["development"], ids=_name)
+def test_development_reference_string(case: dict[str, Any]) -> None:
+    srs = development_srs(case["size"])
+    assert srs.key.digest.hex() == case["digest"]
+    assert srs.key.powers_digest.hex() == case["powers_digest"]
+    assert [encode_point(point).hex() for point in unpack_points(srs.powers)] == case["powers"]
+    assert [encode_point(point).hex() for point in unpack_points(srs.blinding)] == case["blinding"]

@@ -180,22 +180,27 @@ def development_srs(size: int, progress: Progress = no_progress) -> Srs:
         If ``size`` is not 2 to 2**28.
 
     """
-    check_size(size)
-    backend = kernel()
-    powers = np.empty((size, 8), dtype=np.uint64)
+    powers = np.empty((check_size(size), 8), dtype=np.uint64)
     outer = hashlib.sha256()
-    for start, stop in chunks(size):
-        scalars = backend.geometric(pow(DEVELOPMENT_TAU, start, R), DEVELOPMENT_TAU, stop - start)
-        powers[start:stop] = backend.fixed_base(GENERATOR, scalars)
-        outer.update(chunk_digest(powers[start:stop]))
+    for (start, stop), chunk in zip(chunks(size), development_powers(size), strict=True):
+        powers[start:stop] = chunk
+        outer.update(chunk_digest(chunk))
         progress(stop - start)
+    eta = kernel().geometric(DEVELOPMENT_ETA, DEVELOPMENT_TAU, BLINDING_POWERS)
     return Srs(
         powers=powers,
-        blinding=backend.fixed_base(GENERATOR, backend.geometric(DEVELOPMENT_ETA, DEVELOPMENT_TAU, BLINDING_POWERS)),
+        blinding=kernel().fixed_base(GENERATOR, eta),
         tau_g2=multiply_g2(G2_GENERATOR, DEVELOPMENT_TAU),
         tau2_g2=multiply_g2(G2_GENERATOR, pow(DEVELOPMENT_TAU, 2, R)),
         powers_digest=outer.digest(),
     )
+
+
+def development_powers(size: int) -> Iterator[Points]:
+    """Yield the powers of :func:`development_srs` chunk by chunk."""
+    for start, stop in chunks(size):
+        scalars = kernel().geometric(pow(DEVELOPMENT_TAU, start, R), DEVELOPMENT_TAU, stop - start)
+        yield kernel().fixed_base(GENERATOR, scalars)
 
 
 def check_srs(srs: Srs, randomness: bytes, progress: Progress = no_progress, *, allow_initial: bool = False) -> None:
@@ -235,8 +240,8 @@ def check_srs(srs: Srs, randomness: bytes, progress: Progress = no_progress, *, 
         raise InvalidSrs(f"a point of the SRS is invalid: {error.message}") from error
 
 
-def check_size(size: int) -> None:
-    """Check the number of powers.
+def check_size(size: int) -> int:
+    """Check a number of powers, and return it.
 
     Raises
     ------
@@ -246,6 +251,7 @@ def check_size(size: int) -> None:
     """
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise OutOfRange(f"an SRS has {MIN_SIZE} to {MAX_SIZE} powers, not {size}")
+    return size
 
 
 def chunks(size: int) -> Iterator[tuple[int, int]]:

@@ -14,6 +14,7 @@ from market.cli import (
     demo_command,
     job_commands,
     owner_commands,
+    srs_commands,
     storage_commands,
     trainer_commands,
     wallet_commands,
@@ -31,6 +32,7 @@ for group in (
     job_commands.app,
     storage_commands.app,
     wallet_commands.app,
+    srs_commands.app,
     data_commands.app,
 ):
     app.add_typer(group)

@@ -1,0 +1,33 @@
+"""Fixtures that several test trees use."""
+
+from __future__ import annotations
+
+import platform
+import sysconfig
+from pathlib import Path
+from shutil import which
+
+import pytest
+
+from aggregator.bn254 import Kernel
+from aggregator.bn254.selection import NAMES, load
+from aggregator.errors import InvalidInput
+
+
+@pytest.fixture(scope="session", params=NAMES)
+def any_kernel(request: pytest.FixtureRequest) -> Kernel:
+    """Return each implementation of the kernel in turn; one that could be here but is not is a failure."""
+    name: str = request.param
+    try:
+        return load(name)
+    except InvalidInput as error:
+        if _could_be_here(name):
+            pytest.fail(f"{error.message}; see .venv/build.log")
+        pytest.skip(error.message)
+
+
+def _could_be_here(name: str) -> bool:
+    if name == "portable":
+        return (platform.system(), platform.machine()) == ("Linux", "x86_64")
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    return headers.is_file() and any(map(which, ("c++", "g++", "clang++")))

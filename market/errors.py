@@ -42,6 +42,12 @@ class NotForUs(PayloadError):
     code = "not-for-us"
 
 
+class NoRecipient(PayloadError):
+    """Nobody has published a key to encrypt an update to."""
+
+    code = "no-recipient"
+
+
 class TaskError(InvalidInput):
     """A training task cannot be loaded, or breaks the Task protocol."""
 
@@ -95,6 +101,13 @@ class ContractRefused(GramercyError):
     """The contract reverted; ``details`` holds the custom error's name and arguments."""
 
     code = "contract-refused"
+    exit_code = 5
+
+
+class AuditFailed(GramercyError):
+    """Something that a job's settlements claim does not hold; ``details`` names what."""
+
+    code = "audit-failed"
     exit_code = 5
 
 

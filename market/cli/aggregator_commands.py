@@ -1,4 +1,4 @@
-"""``gramercy aggregator``: open and settle rounds."""
+"""``gramercy aggregator``: open and settle rounds; encryption keys and bonds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from market.cli.command import command
-from market.cli.options import JobId, Poll
+from market.cli.options import JobId, Poll, Recipient, parse_recipient
 from market.cli.session import Session
 
 if TYPE_CHECKING:
     from market.services.aggregator import Aggregator
+    from market.services.encryption import EncryptionKey, EncryptionKeys
 
 app = typer.Typer(name="aggregator", help="For who aggregates and settles.", no_args_is_help=True)
+key = typer.Typer(name="key", help="The key that trainers encrypt their updates to.", no_args_is_help=True)
+bond = typer.Typer(name="bond", help="The deposit that a job asks of its aggregators.", no_args_is_help=True)
+app.add_typer(key)
+app.add_typer(bond)
 
 
 @command(app, "run")
@@ -23,10 +28,11 @@ def run(
     open_at: Annotated[int, typer.Option(min=0, help="Open the first round when so many have joined.")] = 0,
     poll_seconds: Poll = 0.5,
 ) -> dict[str, Any]:
-    """Open and settle rounds until the job needs no aggregator. Ctrl-C and start again at will."""
+    """Publish a key, post the bond, open and settle rounds with proof until the job ends. Ctrl-C and start at will."""
     from market.services import loop
 
     aggregator = _aggregator(session, job_id, open_at)
+    _prepare(session, aggregator)
     loop.run(aggregator, poll_seconds=poll_seconds, report=session.report)
     settled = len(aggregator.job.state.settled_rounds)
     session.say(f"job {job_id}: {settled} rounds settled")
@@ -39,6 +45,7 @@ def settle(session: Session, job_id: JobId) -> dict[str, Any]:
     from market.errors import ContractRefused
 
     aggregator = _aggregator(session, job_id, 0)
+    _post_bond(session, aggregator)
     state = aggregator.job.state.latest
     if state is None or not aggregator.settle(state, patient=False):
         raise ContractRefused(
@@ -47,12 +54,105 @@ def settle(session: Session, job_id: JobId) -> dict[str, Any]:
     return {"job": job_id, "round": state.number}
 
 
-def _aggregator(session: Session, job_id: int, open_at: int) -> Aggregator:
-    from market.errors import ContractRefused
-    from market.services.aggregator import Aggregator
+@command(key, "show")
+def show_keys(session: Session) -> dict[str, Any]:
+    """Show the public keys made here, and which of them is published."""
+    published = session.market.encryption_key(session.account.address)
+    rows = [
+        {"number": each.number, "key": each.public.hex(), "published": each.public == published}
+        for each in _keys(session).all()
+    ]
+    session.table(
+        f"encryption keys of {session.account.address}",
+        ["number", "public key", "published"],
+        [list(row.values()) for row in rows],
+    )
+    if published is not None and not any(row["published"] for row in rows):
+        session.say(f"published is {published.hex()}, which was not made here: updates sealed to it cannot be opened")
+    return {
+        "address": session.account.address,
+        "published": None if published is None else published.hex(),
+        "keys": rows,
+    }
 
-    aggregator = Aggregator(session.job(job_id), session.account, open_at=open_at, report=session.report)
-    if aggregator.address not in aggregator.job.state.created.aggregators:
+
+@command(key, "publish")
+def publish_key(session: Session) -> dict[str, Any]:
+    """Publish a key on chain, if none made here is published; trainers need it before they commit."""
+    return _published(session, rotate=False)
+
+
+@command(key, "rotate")
+def rotate_key(session: Session) -> dict[str, Any]:
+    """Make a new key and publish it; the old one stays here, for what was sealed to it."""
+    return _published(session, rotate=True)
+
+
+@command(bond, "post")
+def post_bond(session: Session, job_id: JobId) -> dict[str, Any]:
+    """Deposit the bond, without which a job that asks for one takes no settlement."""
+    aggregator = _aggregator(session, job_id, 0)
+    amount = _post_bond(session, aggregator)
+    return {"job": job_id, "bond_wei": amount}
+
+
+@command(bond, "withdraw")
+def withdraw_bond(session: Session, job_id: JobId, recipient: Recipient = None) -> dict[str, Any]:
+    """Take the bond back, once no round that this aggregator settled can be challenged."""
+    from market.chain.transactions import format_coins
+
+    amount = _aggregator(session, job_id, 0, entitled=False).withdraw_bond(parse_recipient(recipient))
+    session.say(f"{format_coins(amount)} coins of bond returned" if amount else "no bond is deposited")
+    return {"job": job_id, "bond_wei": amount}
+
+
+def _prepare(session: Session, aggregator: Aggregator) -> None:
+    aggregator.job.require_srs()
+    if not aggregator.finished:
+        aggregator.publish_key()
+        _post_bond(session, aggregator)
+
+
+def _post_bond(session: Session, aggregator: Aggregator) -> int:
+    from market.chain.transactions import format_coins
+
+    missing = aggregator.missing_bond
+    if missing and not aggregator.finished:
+        session.confirm(f"Deposit a bond of {format_coins(missing)} coins in job {aggregator.job.job_id}?")
+        aggregator.job.require_srs()
+        aggregator.post_bond()
+        session.say(f"bond of {format_coins(missing)} coins deposited in job {aggregator.job.job_id}")
+    return aggregator.bond
+
+
+def _published(session: Session, *, rotate: bool) -> dict[str, Any]:
+    from market.services.encryption import publish
+
+    found: EncryptionKey = publish(session.market, _keys(session), rotate=rotate, report=session.report)
+    session.say(f"{session.account.address} has published key {found.number}: {found.public.hex()}")
+    return {"address": session.account.address, "number": found.number, "key": found.public.hex()}
+
+
+def _keys(session: Session) -> EncryptionKeys:
+    from market.services.encryption import EncryptionKeys, encryption_folder
+
+    return EncryptionKeys(encryption_folder(session.settings.state, session.account.address), session.account)
+
+
+def _aggregator(session: Session, job_id: int, open_at: int, *, entitled: bool = True) -> Aggregator:
+    from market.errors import ContractRefused
+    from market.services.aggregator import Aggregator, aggregator_folder
+    from market.services.journal import Journal
+
+    aggregator = Aggregator(
+        session.job(job_id),
+        session.account,
+        _keys(session),
+        Journal(aggregator_folder(session.settings.state, session.account.address, job_id)),
+        open_at=open_at,
+        report=session.report,
+    )
+    if entitled and aggregator.address not in aggregator.job.state.created.aggregators:
         raise ContractRefused(
             f"{aggregator.address} is not an aggregator of job {job_id}",
             hint="the owner names aggregators when the job is created",

@@ -18,6 +18,12 @@ from market.cli.session import Session
 devnet = typer.Typer(name="devnet", help="A chain on this machine, for development.", no_args_is_help=True)
 
 _DEPLOYER_WEI = 10**20
+_DEVELOPMENT_POWERS = 1 << 14
+
+SrsPowers = Annotated[
+    int,
+    typer.Option(min=9, max=1 << 28, help="Powers of the development reference string: a model's entries and 8 more."),
+]
 
 
 @command(devnet, "start")
@@ -28,6 +34,7 @@ def start(
     block_time: Annotated[
         float, typer.Option(min=0, help="Mine a block every so many seconds; 0: only with transactions.")
     ] = 1.0,
+    srs_powers: SrsPowers = _DEVELOPMENT_POWERS,
     address_book: Annotated[
         Path | None, typer.Option(help="Write chain id, RPC address and contract addresses to this JSON file.")
     ] = None,
@@ -35,18 +42,21 @@ def start(
     """Run the embedded chain with the market deployed, until Ctrl-C or SIGTERM. Nothing is kept after that."""
     from eth_account import Account
 
+    from market.chain.deployment import deploy
     from market.chain.devnet import Devnet
-    from market.chain.market import deploy
     from market.chain.rpc import connect
+    from market.srs import cache
 
+    with session.stages() as stages:
+        reference = cache.development(srs_powers, stages=stages)
     stop = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, lambda *_: stop.set())
     with Devnet(chain_id=number, port=port, block_time=block_time or None) as chain:
         deployer = Account.create()
         chain.fund(deployer.address, _DEPLOYER_WEI)
-        deployment = deploy(connect(chain.url, expected_chain_id=number), deployer)
-        book = {"chain_id": number, "rpc_url": chain.url, **asdict(deployment)}
+        deployment = deploy(connect(chain.url, expected_chain_id=number), deployer, reference.key)
+        book = {"chain_id": number, "rpc_url": chain.url, **asdict(deployment), "srs": reference.key.digest.hex()}
         if address_book:
             write_address_book(address_book, book)
         session.report("devnet-ready", book)
@@ -83,13 +93,33 @@ def advance(session: Session, seconds: Annotated[int, typer.Argument(min=1, help
 
 def deploy_contracts(
     session: Session,
+    srs: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Reference string of a ceremony; see `gramercy srs`."),
+    ] = None,
+    srs_powers: SrsPowers = _DEVELOPMENT_POWERS,
     address_book: Annotated[Path | None, typer.Option(help="Write the addresses to this JSON file.")] = None,
 ) -> dict[str, Any]:
-    """Deploy Market and AttestedGramVerifier from the role's account."""
-    from market.chain.market import deploy
+    """Deploy Market and GramVerifier from the role's account; on development chains --srs may be left out."""
+    from market.chain.deployment import deploy
+    from market.domain import LOCAL_CHAIN_IDS
+    from market.errors import ConfigError
+    from market.srs import cache
 
-    session.confirm(f"Deploy two contracts on chain {session.w3.eth.chain_id} from {session.account.address}?")
-    book = {"chain_id": session.w3.eth.chain_id, **asdict(deploy(session.w3, session.account))}
+    chain_id = session.w3.eth.chain_id
+    if srs is None and chain_id not in LOCAL_CHAIN_IDS:
+        raise ConfigError(
+            f"chain {chain_id} needs a reference string whose secrets nobody knows",
+            hint="pass --srs FILE; `gramercy srs new` starts a ceremony, `gramercy srs import` reads a .ptau file",
+        )
+    with session.stages() as stages:
+        reference = cache.store(srs, stages=stages) if srs else cache.development(srs_powers, stages=stages)
+    session.confirm(f"Deploy two contracts on chain {chain_id} from {session.account.address}?")
+    book = {
+        "chain_id": chain_id,
+        **asdict(deploy(session.w3, session.account, reference.key)),
+        "srs": reference.key.digest.hex(),
+    }
     if address_book:
         write_address_book(address_book, book)
     session.say(f"market   {book['market']}")

@@ -46,6 +46,17 @@ def create(
     settle_seconds: Annotated[int, typer.Option(min=1, max=_UINT32)] = 3600,
     challenge_seconds: Annotated[int, typer.Option(min=0, max=_UINT32)] = 86400,
     lifetime: Annotated[int, typer.Option(min=1, max=_UINT32, help="Seconds after which no round opens.")] = 30 * 86400,
+    bond: Annotated[
+        str | None,
+        typer.Option(help="Deposit of an aggregator, lost when it settles falsely; default: as a round's budget."),
+    ] = None,
+    challenger_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Part of a lost bond that goes to who proved the fault.")
+    ] = 0.5,
+    srs: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The verifier's reference string; default: from the cache."),
+    ] = None,
     token: Annotated[
         str | None, typer.Option(help="Pay and stake in this ERC-20 token; 1ether is then 10^18 of its smallest units.")
     ] = None,
@@ -53,7 +64,7 @@ def create(
 ) -> dict[str, Any]:
     """Publish the task and its first model, then open a job and pay its whole escrow."""
     from market.chain.transactions import format_coins
-    from market.domain import NATIVE_COIN
+    from market.domain import NATIVE_COIN, WHOLE_BPS
     from market.services.journal import Journal
     from market.services.owner import JobRequest, create_job
 
@@ -74,11 +85,14 @@ def create(
         settle_seconds=settle_seconds,
         challenge_seconds=challenge_seconds,
         lifetime_seconds=lifetime,
+        aggregator_bond=_bond(bond, parse_amount(round_budget), challenge_seconds),
+        challenger_share_bps=round(challenger_share * WHOLE_BPS),
         rule=rule,
         bits=bits,
         scale_exponent=scale_exponent,
         scale_per_tensor=scale_per_tensor,
         seed=seed,
+        srs=srs,
         token=parse_address(token, "--token") if token else NATIVE_COIN,
     )
     escrow = format_coins(request.round_budget * rounds)
@@ -91,8 +105,16 @@ def create(
         "escrow_wei": created.terms.escrow,
         "dimension": created.terms.dimension,
         "scale_exponent": created.terms.scale_exponent,
+        "bond_wei": created.terms.aggregator_bond,
         "manifest_cid": created.manifest_cid,
     }
+
+
+def _bond(given: str | None, round_budget: int, challenge_seconds: int) -> int:
+    """Return the aggregator's bond; without a challenge window nobody could take it, so none is asked for."""
+    if given is not None:
+        return parse_amount(given)
+    return round_budget if challenge_seconds else 0
 
 
 @command(app, "close")

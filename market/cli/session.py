@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
     from web3 import Web3
 
+    from aggregator.srs import Progress
     from market.chain.market import MarketClient
     from market.services.job import Job
+    from market.srs.files import Stages
     from market.storage.base import Storage
 
 SCHEMA = "gramercy/1"
@@ -99,7 +101,7 @@ class Session:
 
         market = self.reader if reading else self.market
         folder = f"cache-{market.chain_id}-{market.address.lower()}-job-{job_id}"
-        return Job(market, self.storage, job_id, self.settings.state / folder)
+        return Job(market, self.storage, job_id, self.settings.state / folder, stages=self._announce)
 
     @property
     def interactive(self) -> bool:
@@ -135,6 +137,25 @@ class Session:
 
         with open_with_progress(path, "rb", description=what, console=self.console, transient=True) as source:
             yield source
+
+    @contextlib.contextmanager
+    def stages(self) -> Iterator[Stages]:
+        """Show a bar for each stage of work on a reference string, where a person watches."""
+        from market.srs.files import no_stages
+
+        if self.json or not self.console.is_terminal:
+            yield no_stages
+            return
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console, transient=True) as progress:
+
+            def stages(name: str, points: int) -> Any:
+                task = progress.add_task(name, total=points)
+                return lambda done: progress.advance(task, done)
+
+            yield stages
 
     def say(self, text: str) -> None:
         """Print for a person; silent with ``--json``."""
@@ -192,6 +213,13 @@ class Session:
 
         address = parse_address(self.settings.require_market(), "the market")
         return MarketClient(self.w3, address, account, first_block=self.settings.first_block)
+
+    def _announce(self, name: str, amount: int) -> Progress:
+        """Tell a stage of work on a job's reference string: it happens once, and may take a while."""
+        from aggregator.srs import no_progress
+
+        self.report("srs", {"stage": name, "amount": amount})
+        return no_progress
 
     def _prompt_password(self) -> str:
         import typer

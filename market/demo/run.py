@@ -19,6 +19,7 @@ from market.chain.market import MarketClient
 from market.demo.ledger import Transaction, gas_by_kind, read_transactions, write_transactions
 from market.demo.live import Board, View, earned
 from market.demo.plan import (
+    BOND_WEI,
     CHALLENGE_SECONDS,
     COMMIT_SECONDS,
     LIFETIME_SECONDS,
@@ -153,6 +154,7 @@ def _create_job(plan: DemoPlan, stage: Stage) -> dict[str, Any]:
     arguments = [
         "owner", "create", "--task", plan.task, "--name", f"demo: {plan.task}",
         "--verifier", stage.verifier, "--aggregator", stage.aggregator.address,
+        "--bond", f"{BOND_WEI}wei",
         "--rounds", str(plan.rounds), "--round-budget", f"{ROUND_BUDGET_WEI}wei", "--stake", f"{STAKE_WEI}wei",
         "--byzantine", str(plan.byzantine), "--max-trainers", str(plan.trainers), "--rule", plan.rule,
         "--commit-seconds", str(COMMIT_SECONDS), "--settle-seconds", str(SETTLE_SECONDS),

@@ -17,12 +17,17 @@ from typing import IO, Any
 from eth_account import Account
 from web3 import Web3
 
+from aggregator.proofs.prover import MASK_COEFFICIENTS
 from market.chain import rpc
+from market.chain.deployment import deploy
 from market.chain.keys import create
-from market.chain.market import deploy
 from market.demo.plan import DemoPlan
 from market.domain import Address
 from market.errors import ChainError, ConfigError, RoleFailed
+from market.srs import cache
+from market.srs.files import SrsFile
+from market.trainer.parameters import ModelSchema
+from market.trainer.task import load_task
 
 _ROLE_WEI = 100 * 10**18
 _END_SECONDS = 10
@@ -52,6 +57,7 @@ class Stage:
     aggregator: Actor
     trainers: tuple[Actor, ...]
     password_file: Path
+    srs: SrsFile
 
 
 class RoleProcess:
@@ -72,6 +78,7 @@ class RoleProcess:
             "GRAMERCY_PASSWORD_FILE": str(stage.password_file),
             "GRAMERCY_STATE": str(folder / "roles" / actor.name),
             "GRAMERCY_CONFIG": os.devnull,
+            cache.FOLDER_VARIABLE: str(stage.srs.path.parent),
             "OMP_NUM_THREADS": "1",
         }
         self._process = subprocess.Popen(
@@ -157,7 +164,8 @@ def set_stage(plan: DemoPlan) -> Iterator[Stage]:
         deployer = Account.create()
         for address in (deployer.address, *(actor.address for actor in actors)):
             rpc.fund(w3, address, _ROLE_WEI)
-        deployment = deploy(w3, deployer)
+        reference = cache.development(_powers(plan))
+        deployment = deploy(w3, deployer, reference.key)
         yield Stage(
             w3=w3,
             rpc_url=url,
@@ -169,7 +177,13 @@ def set_stage(plan: DemoPlan) -> Iterator[Stage]:
             aggregator=actors[1],
             trainers=tuple(actors[2:]),
             password_file=password_file,
+            srs=reference,
         )
+
+
+def _powers(plan: DemoPlan) -> int:
+    """Return how many powers the reference string needs for the plan's task."""
+    return ModelSchema.of(load_task(plan.task).init_model(plan.seed)).dimension + MASK_COEFFICIENTS
 
 
 @contextlib.contextmanager

@@ -1,28 +1,34 @@
-"""The aggregator: opens the payloads of a round, computes what follows from them, publishes and settles.
+"""The aggregator: opens the payloads of a round, computes and proves what follows from them, publishes and settles.
 
-It keeps nothing that matters: chain and storage hold everything, and equal inputs give an equal settlement. Killed at
-any point and started again, it does what is still due.
+It keeps two things: its encryption keys, and a settlement from when it is proven until the round is over. All else is
+on chain and in storage. Killed at any point and started again, it does what is still due, and sends again what it had
+prepared.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
+import secrets
 from dataclasses import dataclass, field
-from io import BytesIO
+from pathlib import Path
 
 from eth_account.signers.local import LocalAccount
 
-from aggregator import settlement as core
-from aggregator.commitments import commit_aggregate
+from aggregator.bn254 import decompress
+from aggregator.commitments import check_commitments
 from aggregator.errors import GramercyError, RuleNotApplicable
-from aggregator.gram import gram_matrix, pack_gram, weighted_sum
+from aggregator.randomness import SEED_BYTES
 from market import rounds
-from market.domain import Address, Phase, Settlement, UpdateCommitted
+from market.domain import Address, Phase, UpdateCommitted
 from market.errors import ContractRefused, IntegrityError, StorageError, StorageUnavailable, UnknownCid
 from market.rounds import RoundState
+from market.services.encryption import EncryptionKey, EncryptionKeys, publish
 from market.services.job import Job
+from market.services.journal import Journal
 from market.services.report import Report, silent
-from market.services.updates import OpenedUpdate, open_update, pack_aggregate
+from market.services.settling import PreparedSettlement, RoundInputs, prepare_settlement
+from market.services.updates import OpenedUpdate, open_update
+from market.storage.cid import Cid
 
 PATIENCE = 0.5
 """Part of the Settling phase for which content that cannot be had is waited for before its trainer is left out."""
@@ -32,7 +38,7 @@ _AWAITED = (UnknownCid, IntegrityError, StorageUnavailable)
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A committed update that could not be opened, and why."""
+    """A committed update that could not be opened, or does not open its commitment, and why."""
 
     commit: UpdateCommitted
     reason: str
@@ -51,6 +57,11 @@ class Gathered:
         """Bit i set: the i-th commitment was opened."""
         return sum(1 << update.commit.index for update in self.opened)
 
+    @property
+    def reasons(self) -> dict[Address, str]:
+        """Why each trainer that is left out is."""
+        return {exclusion.commit.trainer: exclusion.reason for exclusion in self.excluded}
+
 
 @dataclass
 class Aggregator:
@@ -62,6 +73,10 @@ class Aggregator:
         The job, opened with the aggregator's account.
     account
         Its key.
+    keys
+        Its encryption keys.
+    journal
+        Its memory of this job.
     open_at
         Open the first round when so many trainers have joined; at least the job's smallest number.
 
@@ -69,10 +84,13 @@ class Aggregator:
 
     job: Job
     account: LocalAccount
+    keys: EncryptionKeys
+    journal: Journal
     open_at: int = 0
     report: Report = field(default=silent)
     _given_up: set[int] = field(default_factory=set)
     _opened: dict[bytes, OpenedUpdate] = field(default_factory=dict)
+    _wrong: dict[bytes, str] = field(default_factory=dict)
 
     @property
     def address(self) -> Address:
@@ -81,15 +99,78 @@ class Aggregator:
 
     @property
     def finished(self) -> bool:
-        """Whether the job needs no aggregator any more."""
+        """Whether the job needs this aggregator no more, and no bond of it is left in the job."""
+        return self._over and self.bond == 0
+
+    @property
+    def bond(self) -> int:
+        """What the aggregator has deposited in the job."""
+        return self.job.state.bonds.get(self.address, 0)
+
+    @property
+    def missing_bond(self) -> int:
+        """What it has yet to deposit before it can settle."""
+        return 0 if self.bond or not self._entitled else self.job.state.terms.aggregator_bond
+
+    @property
+    def _entitled(self) -> bool:
+        return self.address in self.job.state.aggregators
+
+    @property
+    def _over(self) -> bool:
         state, now = self.job.state, self.job.now
-        if state.closed or len(state.settled_rounds) == state.terms.rounds:
+        if state.closed or not self._entitled:
             return True
-        return now >= state.terms.deadline and state.phase(now).terminal
+        last = len(state.settled_rounds) == state.terms.rounds or now >= state.terms.deadline
+        return last and state.phase(now).terminal
+
+    def publish_key(self) -> EncryptionKey:
+        """Make sure that trainers can encrypt to us; see :func:`market.services.encryption.publish`."""
+        return publish(self.job.market, self.keys, report=self.report)
+
+    def post_bond(self) -> int:
+        """Deposit the bond that the job asks for, unless that was done; return it."""
+        missing = self.missing_bond
+        if missing:
+            self.job.market.post_bond(self.job.job_id, missing, self.job.state.terms.token)
+            self.job.refresh()
+            self.report("bond-posted", {"job": self.job.job_id, "bond_wei": missing})
+        return self.bond
+
+    def withdraw_bond(self, recipient: Address | None = None) -> int:
+        """Take the bond back; return it, 0 if there is none.
+
+        Raises
+        ------
+        ContractRefused
+            If a round that this aggregator settled can still be challenged.
+
+        """
+        bond = self.bond
+        if bond:
+            self.job.market.withdraw_bond(self.job.job_id, recipient or self.address)
+            self.job.refresh()
+            self.report("bond-withdrawn", {"job": self.job.job_id, "bond_wei": bond})
+        return bond
+
+    def prepare(self) -> None:
+        """Do what has to be done before the first round: check the verifier, publish a key, post the bond.
+
+        Raises
+        ------
+        WrongChain, InvalidSrs
+            If the job's verifier or reference string is not to be trusted; found out before money moves.
+
+        """
+        self.job.require_srs()
+        self.publish_key()
+        self.post_bond()
 
     def step(self) -> bool:
-        """Open or settle what is due; return whether something was done."""
+        """Open or settle what is due, or take the bond back at the end; return whether something was done."""
         state = self.job.state
+        if self._over:
+            return self.withdraw_bond() > 0
         if rounds.refusal_to_open(state, self.job.now) is None:
             if state.latest is None and len(state.stakes) < self.open_at:
                 return False
@@ -102,8 +183,9 @@ class Aggregator:
     def settle(self, state: RoundState, *, patient: bool = True) -> bool:
         """Settle one round; return whether it was settled, by whomever.
 
-        Returns False, and does not try again, when so many payloads are unusable that the contract would refuse: such
-        a round becomes void and its budget stays in escrow.
+        A settlement that was prepared before, by this process or one that was killed, is sent as it was. Returns
+        False, and does not try again, when so many payloads are unusable that the contract would refuse: such a round
+        becomes void and its budget stays in escrow.
 
         Raises
         ------
@@ -112,35 +194,55 @@ class Aggregator:
             out instead, unless the contract would then refuse.
 
         """
-        gathered = self.gather(state, patient=patient)
+        prepared = self._recorded(state)
+        if prepared is None:
+            gathered = self.gather(state, patient=patient)
+            if not self._may_settle(state, gathered):
+                return False
+            try:
+                prepared = prepare_settlement(
+                    self._inputs(state),
+                    self.job.srs,
+                    gathered.opened,
+                    self.job.storage,
+                    gathered.reasons,
+                    self.report,
+                )
+            except RuleNotApplicable as error:
+                self._give_up(state, error.message)
+                return False
+            self.journal.write_record(self._record_name(state), prepared.to_record())
+        return self._send(state, prepared)
+
+    def _may_settle(self, state: RoundState, gathered: Gathered) -> bool:
         refusal = rounds.refusal_to_settle(self.job.state, state.number, self.address, gathered.included, self.job.now)
         if refusal == "Market_TooManyExcluded" and gathered.awaited:
             raise StorageUnavailable(f"{gathered.awaited} payloads of round {state.number} cannot be had yet")
+        if refusal is None and not gathered.opened:
+            refusal = "no payload could be opened"
         if refusal is not None:
             self._give_up(state, refusal)
-            return False
+        return refusal is None
+
+    def _send(self, state: RoundState, prepared: PreparedSettlement) -> bool:
         try:
-            settlement = self.compute(state, gathered)
-        except RuleNotApplicable as error:
-            self._give_up(state, error.message)
-            return False
-        try:
-            receipt = self.job.market.settle_round(self.job.job_id, state.number, settlement)
+            receipt = self.job.market.settle_round(self.job.job_id, state.number, prepared.settlement, prepared.proof)
         except ContractRefused as refused:
             self.job.refresh()
             latest = self.job.state.round(state.number)
             if latest is None or latest.settled is None:
                 raise
+            self._forget()
             self.report("settled-by-another", {"round": state.number, "error": refused.details.get("error")})
             return True
         self.job.refresh()
-        self._opened.clear()
+        self._forget()
         self.report(
             "settled",
             {
                 "round": state.number,
                 "gas": receipt["gasUsed"],
-                "paid_wei": sum(settlement.payouts),
+                "paid_wei": sum(prepared.settlement.payouts),
                 "transaction": "0x" + bytes(receipt["transactionHash"]).hex(),
             },
         )
@@ -149,7 +251,7 @@ class Aggregator:
     def gather(self, state: RoundState, *, patient: bool = True) -> Gathered:
         """Fetch and check every committed payload; what is wrong with one excludes that one, with the reason.
 
-        What was opened is kept for the next call.
+        What was opened is kept for the next call. All commitments are checked at once, with fresh randomness.
 
         Raises
         ------
@@ -160,7 +262,7 @@ class Aggregator:
         excluded: list[Exclusion] = []
         awaited: list[StorageError] = []
         for commit in state.commits:
-            if commit.commitment in self._opened:
+            if commit.commitment in self._opened or commit.commitment in self._wrong:
                 continue
             try:
                 self._opened[commit.commitment] = self._open_update(state, commit)
@@ -168,69 +270,81 @@ class Aggregator:
                 awaited.append(error)
                 excluded.append(Exclusion(commit, error.message))
             except GramercyError as error:
-                excluded.append(Exclusion(commit, error.message))
-        opened = tuple(self._opened[commit.commitment] for commit in state.commits if commit.commitment in self._opened)
+                self._wrong[commit.commitment] = error.message
+        opened = [self._opened[commit.commitment] for commit in state.commits if commit.commitment in self._opened]
         if awaited and (not opened or (patient and self.job.now < self._patience_ends(state))):
             raise awaited[0]
+        opened = self._matching(opened)
+        excluded += [
+            Exclusion(commit, self._wrong[commit.commitment])
+            for commit in state.commits
+            if commit.commitment in self._wrong
+        ]
         for exclusion in excluded:
             self.report(
                 "excluded",
                 {"round": state.number, "trainer": exclusion.commit.trainer, "reason": exclusion.reason},
             )
         self.report("gathered", {"round": state.number, "opened": len(opened), "excluded": len(excluded)})
-        return Gathered(opened, tuple(excluded), len(awaited))
+        return Gathered(tuple(opened), tuple(excluded), len(awaited))
 
     def _open_update(self, state: RoundState, commit: UpdateCommitted) -> OpenedUpdate:
         return open_update(
             self.job.storage,
             self.job.market.round_id(self.job.job_id, state.number),
             commit,
+            [key.private for key in self.keys.all()],
             dimension=self.job.state.terms.dimension,
             bits=self.job.state.terms.bits,
             workdir=self.job.workdir,
         )
 
+    def _matching(self, opened: list[OpenedUpdate]) -> list[OpenedUpdate]:
+        """Return the updates that open their commitments; remember the others as wrong."""
+        culprits = check_commitments(
+            self.job.srs,
+            [decompress(update.commit.commitment) for update in opened],
+            [update.entries for update in opened],
+            [update.blinding for update in opened],
+            secrets.token_bytes(SEED_BYTES),
+        )
+        for place in culprits:
+            commitment = opened[place].commit.commitment
+            self._wrong[commitment] = "the payload does not match the commitment on chain"
+            del self._opened[commitment]
+        return [update for place, update in enumerate(opened) if place not in culprits]
+
     def _patience_ends(self, state: RoundState) -> int:
         return state.opened.commit_end + int(PATIENCE * self.job.state.terms.settle_seconds)
 
-    def compute(self, state: RoundState, gathered: Gathered) -> Settlement:
-        """Compute a round's settlement and publish its aggregate; equal inputs give equal bytes.
+    def _inputs(self, state: RoundState) -> RoundInputs:
+        return RoundInputs(
+            self.job.market.round_id(self.job.job_id, state.number),
+            self.job.state.terms,
+            state.opened.scale_exponent,
+            self.job.state.stakes,
+        )
 
-        Raises
-        ------
-        RuleNotApplicable
-            If too few updates were opened for the job's rule.
+    def _recorded(self, state: RoundState) -> PreparedSettlement | None:
+        """Return what was prepared for this round before, if its aggregate is still in storage."""
+        record = self.journal.read_record(self._record_name(state))
+        if record is None:
+            return None
+        prepared = PreparedSettlement.from_record(record)
+        return prepared if self.job.storage.has(Cid.parse(prepared.settlement.aggregate_cid)) else None
 
-        """
-        terms = self.job.state.terms
-        updates = [update.entries for update in gathered.opened]
-        stakes = [self.job.state.stakes[update.commit.trainer] for update in gathered.opened]
-        if not updates:
-            raise RuleNotApplicable("no payload could be opened")
-        gram = gram_matrix(updates, bits=terms.bits)
-        outcome = core.settle(terms.round_rules, gram, stakes, scale_exponent=state.opened.scale_exponent)
-        aggregate = weighted_sum(updates, outcome.weights)
-        exclusions = {exclusion.commit.trainer: exclusion.reason for exclusion in gathered.excluded}
-        blob = self.job.storage.put(
-            BytesIO(pack_aggregate(aggregate, {"exclusions": json.dumps(exclusions, sort_keys=True)}))
-        )
-        self.report(
-            "aggregated",
-            {"round": state.number, "accepted": list(outcome.accepted), "cid": str(blob.cid)},
-        )
-        return Settlement(
-            included=gathered.included,
-            gram=pack_gram(gram),
-            weights=outcome.weights,
-            scores=outcome.scores,
-            payouts=outcome.payouts,
-            next_scale_exponent=outcome.next_scale_exponent,
-            aggregate_commitment=commit_aggregate(
-                self.job.market.round_id(self.job.job_id, state.number), aggregate, outcome.weight_sum
-            ),
-            aggregate_cid=blob.cid.to_bytes(),
-            aggregate_bytes=blob.size_bytes,
-        )
+    def _record_name(self, state: RoundState) -> str:
+        """Name a record by all that the settlement follows from, so that it never serves a reorganised round."""
+        market, opened = self.job.market, state.opened
+        digest = hashlib.sha256(f"{opened.commit_end} {opened.scale_exponent}".encode())
+        for commit in state.commits:
+            digest.update(f"{commit.trainer} {self.job.state.stakes.get(commit.trainer)}".encode() + commit.commitment)
+        place = f"{market.chain_id}-{market.address}-{self.job.job_id}-{state.number}"
+        return f"settle-{place}-{digest.hexdigest()[:16]}.json"
+
+    def _forget(self) -> None:
+        self._opened.clear()
+        self._wrong.clear()
 
     def _open(self) -> bool:
         try:
@@ -246,4 +360,10 @@ class Aggregator:
 
     def _give_up(self, state: RoundState, reason: str) -> None:
         self._given_up.add(state.number)
+        self._forget()
         self.report("unsettleable", {"round": state.number, "reason": reason})
+
+
+def aggregator_folder(state_folder: Path, address: Address, job_id: int) -> Path:
+    """Return the folder of an aggregator's journal for a job."""
+    return state_folder / f"aggregator-{address.lower()}" / f"job-{job_id}"

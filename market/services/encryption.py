@@ -18,9 +18,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from eth_account.signers.local import LocalAccount
 
+from market.chain.market import MarketClient
 from market.domain import Address
 from market.errors import KeystoreError
 from market.safe_json import parse_json
+from market.services.report import Report, silent
 
 FORMAT = "gramercy/encryption-key/1"
 _KEY_BYTES = 32
@@ -57,7 +59,7 @@ class EncryptionKeys:
 
     def __init__(self, folder: Path, account: LocalAccount) -> None:
         self.folder = folder
-        self._address = Address(account.address)
+        self.address = Address(account.address)
         derived = HKDF(SHA256(), _KEY_BYTES, salt=None, info=FORMAT.encode()).derive(bytes(account.key))
         self._cipher = ChaCha20Poly1305(derived)
 
@@ -77,7 +79,7 @@ class EncryptionKeys:
         box = self._cipher.encrypt(nonce, private.private_bytes_raw(), self._associated(number, key.public))
         record = {
             "format": FORMAT,
-            "address": self._address,
+            "address": self.address,
             "number": number,
             "public": key.public.hex(),
             "nonce": nonce.hex(),
@@ -103,7 +105,7 @@ class EncryptionKeys:
         return next((key for key in self.all() if key.public == public), None)
 
     def _associated(self, number: int, public: bytes) -> bytes:
-        return f"{FORMAT} {self._address} {number} {public.hex()}".encode()
+        return f"{FORMAT} {self.address} {number} {public.hex()}".encode()
 
     def _read(self, path: Path) -> EncryptionKey:
         try:
@@ -118,7 +120,7 @@ class EncryptionKeys:
             secret = self._cipher.decrypt(nonce, box, self._associated(number, public))
         except InvalidTag:
             raise KeystoreError(
-                f"{path} does not belong to {self._address}, or was changed",
+                f"{path} does not belong to {self.address}, or was changed",
                 hint="keep one --state folder for each account",
                 path=str(path),
             ) from None
@@ -153,6 +155,25 @@ class EncryptionKeys:
             if temporary is not None:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary)
+
+
+def publish(
+    market: MarketClient, keys: EncryptionKeys, *, rotate: bool = False, report: Report = silent
+) -> EncryptionKey:
+    """Make sure that the account's published key is one of ours, or publish one; return it.
+
+    A key that was made before, but never published, is published before a new one is made; ``rotate`` asks for a new
+    one in any case.
+    """
+    published = market.encryption_key(keys.address)
+    current = None if published is None else keys.find(published)
+    if current is not None and not rotate:
+        return current
+    made = keys.all()
+    key = keys.generate() if rotate or not made else made[0]
+    market.publish_key(key.public)
+    report("key-published", {"key": key.public.hex(), "number": key.number})
+    return key
 
 
 def encryption_folder(state_folder: Path, address: Address) -> Path:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from aggregator.errors import OutOfRange
 from aggregator.fixedpoint import Quantiser
+from aggregator.srs import Srs
 from market import rounds
 from market.chain.market import Head, MarketClient
 from market.domain import JobCreated
@@ -19,7 +20,9 @@ from market.errors import ContractRefused, ForbiddenTransition, PayloadError
 from market.rounds import JobState, RoundState
 from market.services.journal import Journal
 from market.services.manifest import MAX_MANIFEST_BYTES, Manifest
-from market.services.updates import fetch_payload, open_aggregate, payload_limit
+from market.services.reference import job_reference
+from market.services.updates import OpenedAggregate, fetch_aggregate, fetch_payload, open_aggregate, payload_limit
+from market.srs.files import Stages, no_stages
 from market.storage.base import Storage
 from market.storage.cid import Cid
 from market.storage.payload import TensorSpec
@@ -38,6 +41,8 @@ class Job:
         Its number.
     workdir
         Folder for fetched and derived files; safe to delete.
+    stages
+        Told of the stages of fetching and verifying the reference string, where it is not in the user's cache.
 
     Raises
     ------
@@ -46,11 +51,14 @@ class Job:
 
     """
 
-    def __init__(self, market: MarketClient, storage: Storage, job_id: int, workdir: Path) -> None:
+    def __init__(
+        self, market: MarketClient, storage: Storage, job_id: int, workdir: Path, *, stages: Stages = no_stages
+    ) -> None:
         self.market = market
         self.storage = storage
         self.job_id = job_id
         self.workdir = workdir
+        self.stages = stages
         self.now = 0
         self._read: Head | None = None
         self._state: JobState | None = None
@@ -138,6 +146,38 @@ class Job:
             )
         return manifest
 
+    @cached_property
+    def srs(self) -> Srs:
+        """The reference string of the job's commitments, after every check of it and of the job's verifier.
+
+        Raises
+        ------
+        WrongChain
+            If the verifier is not the published contract, with exactly this reference string in it.
+        InvalidSrs
+            If the string is not what the verifier names, is none, or its secrets are known to everybody and the chain
+            is none for development.
+        WrongShape
+            If it is too short for the job's model.
+        StorageError
+            If it is not in the cache and cannot be fetched.
+
+        """
+        terms = self.state.terms
+        return job_reference(
+            self.market,
+            self.storage,
+            terms.verifier,
+            self.manifest.srs,
+            dimension=terms.dimension,
+            workdir=self.workdir,
+            stages=self.stages,
+        ).srs
+
+    def require_srs(self) -> None:
+        """Check verifier and reference string now; errors as for :attr:`srs`."""
+        self.srs.key  # noqa: B018 - cached: later uses do not check again
+
     def quantiser(self, state: RoundState) -> Quantiser:
         """Return the quantiser of a round."""
         return self.manifest.quantiser_for(bits=self.state.terms.bits, scale_exponent=state.opened.scale_exponent)
@@ -160,14 +200,21 @@ class Job:
         """Return the notes that the aggregator published with a settled round's aggregate (exclusions)."""
         if state.settled is None:
             return {}
-        payload = open_aggregate(
+        opened = fetch_aggregate(self.storage, state.settled, dimension=self.manifest.dimension, workdir=self.workdir)
+        return dict(opened.notes)
+
+    def aggregate(self, state: RoundState) -> OpenedAggregate:
+        """Return a settled round's aggregate, checked against the chain; see :func:`open_aggregate`."""
+        if state.settled is None:
+            raise PayloadError(f"round {state.number} is not settled")
+        return open_aggregate(
             self.storage,
-            self.market.round_id(self.job_id, state.number),
+            self.srs,
             state.settled,
             dimension=self.manifest.dimension,
+            bits=self.state.terms.bits,
             workdir=self.workdir,
         )
-        return dict(payload.metadata)
 
     def _kept(self, rounds_settled: int) -> Vector | None:
         try:
@@ -195,18 +242,10 @@ class Job:
 
     def _advance(self, before: Vector, rounds_settled: int) -> Vector:
         state = self.state.settled_rounds[rounds_settled - 1]
-        if state.settled is None:
-            raise PayloadError(f"round {state.number} is not settled")
-        payload = open_aggregate(
-            self.storage,
-            self.market.round_id(self.job_id, state.number),
-            state.settled,
-            dimension=self.manifest.dimension,
-            workdir=self.workdir,
-        )
-        weight_sum = sum(state.settled.settlement.weights)
+        opened = self.aggregate(state)
+        weight_sum = sum(state.settled.settlement.weights) if state.settled else 0
         try:
-            return self.quantiser(state).apply(before, payload.arrays["aggregate"], weight_sum)
+            return self.quantiser(state).apply(before, opened.entries, weight_sum)
         except OutOfRange as error:
             raise PayloadError(f"the aggregate of round {state.number} cannot be applied: {error.message}") from None
 

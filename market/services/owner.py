@@ -14,7 +14,8 @@ from market.domain import NATIVE_COIN, Address, JobCreated, JobTerms
 from market.errors import ConfigError, TransactionFailed
 from market.services.job import Job, Vector
 from market.services.journal import Journal
-from market.services.manifest import MAX_NAME, Manifest, TensorEntry
+from market.services.manifest import MAX_NAME, Manifest, SrsEntry, TensorEntry
+from market.services.reference import owner_reference
 from market.services.report import Report, silent
 from market.storage.base import Storage, StoredBlob, put_bytes
 from market.storage.cid import Cid
@@ -27,7 +28,10 @@ from market.trainer.task import Task, load_task, task_file_digest
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What an owner decides about a job; amounts in wei or token units, windows in seconds of chain time."""
+    """What an owner decides about a job; amounts in wei or token units, windows in seconds of chain time.
+
+    ``srs`` is the file of the verifier's reference string; None: it is in the user's cache.
+    """
 
     task: str
     name: str
@@ -44,6 +48,8 @@ class JobRequest:
     settle_seconds: int
     challenge_seconds: int
     lifetime_seconds: int
+    aggregator_bond: int = 0
+    challenger_share_bps: int = 5000
     rule: str = "multi-krum"
     score: str = "shapley"
     bits: int = 16
@@ -52,6 +58,7 @@ class JobRequest:
     scale_per_tensor: bool = False
     seed: int = 0
     token: Address = NATIVE_COIN
+    srs: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,9 @@ def create_job(
     Raises
     ------
     TaskError, ConfigError
-        If the task cannot be used.
+        If the task cannot be used, or the verifier's reference string is not at hand.
+    WrongChain, InvalidSrs, WrongShape
+        If the verifier or its reference string cannot serve this job.
     ContractRefused
         If the market refuses the terms.
     InsufficientFunds
@@ -83,10 +92,17 @@ def create_job(
     model = task.init_model(request.seed)
     schema, vector = ModelSchema.of(model), flatten(model)
     check_dimension(schema.dimension, request.bits)
+    reference = owner_reference(market, request.verifier, request.srs, dimension=schema.dimension)
     exponent, offsets = _choose_scale(task, schema, vector, request)
     blob = put_bytes(storage, pack({"model": vector}, {}))
     report("model-stored", {"cid": str(blob.cid), "bytes": blob.size_bytes, "entries": schema.dimension})
-    manifest_blob = put_bytes(storage, _manifest(request, schema, offsets, blob).to_bytes())
+    with reference.path.open("rb") as file:
+        string = storage.put(file)
+    report("srs-stored", {"cid": str(string.cid), "bytes": string.size_bytes, "powers": reference.size})
+    entry = SrsEntry(
+        digest=reference.key.digest.hex(), size=reference.size, cid=str(string.cid), bytes=string.size_bytes
+    )
+    manifest_blob = put_bytes(storage, _manifest(request, schema, offsets, blob, entry).to_bytes())
     report("manifest-stored", {"cid": str(manifest_blob.cid), "bytes": manifest_blob.size_bytes})
     head = market.head()
     terms = _terms(request, dimension=schema.dimension, scale_exponent=exponent, now=head.next_timestamp)
@@ -146,7 +162,9 @@ def _choose_scale(task: Task, schema: ModelSchema, vector: Vector, request: JobR
     return common, [exponent_of(part) - common if part.any() else 0 for _, part in schema.views(update)]
 
 
-def _manifest(request: JobRequest, schema: ModelSchema, offsets: list[int], initial: StoredBlob) -> Manifest:
+def _manifest(
+    request: JobRequest, schema: ModelSchema, offsets: list[int], initial: StoredBlob, srs: SrsEntry
+) -> Manifest:
     own_file = request.task.endswith(".py")
     if len(request.name) > MAX_NAME:
         raise ConfigError(f"a job's name has at most {MAX_NAME} characters")
@@ -160,6 +178,7 @@ def _manifest(request: JobRequest, schema: ModelSchema, offsets: list[int], init
         ],
         initial_model_cid=str(initial.cid),
         initial_model_bytes=initial.size_bytes,
+        srs=srs,
     )
 
 
@@ -173,6 +192,8 @@ def _terms(request: JobRequest, *, dimension: int, scale_exponent: int, now: int
         rounds=request.rounds,
         stake_min=request.stake_min,
         stake_max=request.stake_max,
+        aggregator_bond=request.aggregator_bond,
+        challenger_share_bps=request.challenger_share_bps,
         min_trainers=request.min_trainers,
         max_trainers=request.max_trainers,
         byzantine=request.byzantine,

@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 
 from eth_account.signers.local import LocalAccount
 
-from aggregator.commitments import SALT_BYTES, commit_update
-from aggregator.errors import GramercyError
+from aggregator.bn254 import GENERATOR, Point, R, compress, decode_point, decompress, encode_point
+from aggregator.commitments import Blinding, commit, linear_combination
 from market import rounds
 from market.domain import Address, Phase
-from market.errors import ConfigError, ContractRefused
+from market.errors import ConfigError, ContractRefused, NoRecipient
 from market.rounds import RoundState
 from market.services.job import Job, Vector
 from market.services.journal import Journal
 from market.services.report import Report, silent
-from market.services.updates import open_update, pack_update
+from market.services.updates import round_binding, seal_update
+from market.storage.base import put_bytes
 from market.storage.cid import Cid
 from market.trainer.behaviours import Behaviour
-from market.trainer.local_round import LocalUpdate, compute_update
+from market.trainer.local_round import LocalUpdate, compute_update, estimated_peers
 from market.trainer.parameters import ModelSchema
 from market.trainer.task import Samples, Task
 
 MAX_CLAIMS = 200
-_LAST_MOMENT = 4
-"""A trainer that waits for others' updates stops waiting in the last quarter of the Open phase."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What is committed for a round: kept on disk before anything is sent, so that a restart commits the same."""
 
-    commitment: bytes
+    point: Point
     cid: bytes
     payload_bytes: int
+
+    @property
+    def commitment(self) -> bytes:
+        """The commitment as the chain records it: the point, compressed."""
+        return compress(self.point)
 
 
 @dataclass
@@ -91,9 +94,17 @@ class Trainer:
         return sum(state.payouts[self.address] for state in self.job.state.rounds if self.address in state.claimed)
 
     def join(self, stake: int | None = None) -> int:
-        """Join with ``stake`` (default: the job's smallest); return it. Joining twice changes nothing."""
+        """Join with ``stake`` (default: the job's smallest); return it. Joining twice changes nothing.
+
+        Raises
+        ------
+        WrongChain, InvalidSrs
+            If the job's verifier or its reference string is not to be trusted; found out before money moves.
+
+        """
         if self.joined:
             return self.job.state.stakes[self.address]
+        self.job.require_srs()
         amount = self.job.state.terms.stake_min if stake is None else stake
         self.job.market.join_job(self.job.job_id, amount, self.job.state.terms.token)
         self.job.refresh()
@@ -113,29 +124,36 @@ class Trainer:
             raise ConfigError("this trainer has no task to train")
         schema = ModelSchema(self.job.manifest.entries)
         settled_before = sum(1 for earlier in self.job.state.settled_rounds if earlier.number < state.number)
-        terms = self.job.state.terms
+        model = self.job.model(settled_before)
+        peers: Iterable[Vector] = ()
+        if self.behaviour.needs_peers:
+            peers = estimated_peers(self.task, schema, model, self.samples, seed=self.seed, round_index=state.number)
         local = compute_update(
             self.task,
             schema,
-            self.job.model(settled_before),
+            model,
             self.samples,
             self.behaviour,
             seed=self.seed,
             round_index=state.number,
-            peers=self._peers(state) if self.behaviour.needs_peers else (),
+            peers=peers,
             n=len(self.job.state.stakes),
-            f=terms.byzantine,
+            f=self.job.state.terms.byzantine,
         )
         self.report("trained", {"round": state.number, "loss": local.report.loss})
         return local
 
     def submit(self, state: RoundState, update: Vector) -> Submission:
-        """Quantise, store and commit an update.
+        """Quantise an update, commit to it, seal and store it, and send the commitment.
 
         Raises
         ------
         NonFiniteUpdate, WrongShape
             If the update is not a finite float32 vector (d,).
+        NoRecipient
+            If no aggregator of the job has published an encryption key.
+        WrongChain, InvalidSrs
+            If the job's verifier or its reference string is not to be trusted; see :attr:`Job.srs`.
         ContractRefused
             If the round does not take it (late, twice, not joined); found out before anything is stored.
 
@@ -190,18 +208,19 @@ class Trainer:
         state = self.job.state.latest
         if state is None or rounds.refusal_to_commit(self.job.state, state.number, self.address, self.job.now):
             return False
-        if self.behaviour is not None and self.behaviour.needs_peers and not self._peers_ready(state):
-            return False
+        if self.behaviour is not None and self.behaviour.steals:
+            return self._steal(state)
         recorded = self._recorded(state)
         try:
             if recorded is not None:
                 self._commit(state, recorded)
             else:
+                self._recipients()  # training is dear: nobody to send it to shows first
                 self.submit(state, self.train(state).update)
         except ContractRefused as refused:
             if refused.details.get("error") != "Market_DuplicateCommitment":
                 raise
-            # somebody saw the commitment on its way and sent it first; a fresh salt makes another
+            # somebody saw the commitment on its way and sent it first; a fresh blinding makes another
             self.journal.remove(self._record_name(state))
             self.report("commitment-taken", {"round": state.number})
         return True
@@ -227,26 +246,61 @@ class Trainer:
 
     def _prepare(self, state: RoundState, update: Vector) -> Submission:
         quantised = self.job.quantiser(state).quantise(update)
-        salt = secrets.token_bytes(SALT_BYTES)
-        round_id = self.job.market.round_id(self.job.job_id, state.number)
-        commitment = commit_update(round_id, bytes.fromhex(self.address[2:]), salt, quantised.entries)
-        blob = self.job.storage.put(BytesIO(pack_update(quantised.entries, salt)))
-        submission = Submission(commitment, blob.cid.to_bytes(), blob.size_bytes)
+        recipients = self._recipients()
+        blinding = draw_blinding()
+        point = commit(self.job.srs, quantised.entries, blinding)
+        bound_to = round_binding(self.job.market.round_id(self.job.job_id, state.number), self.address, compress(point))
+        blob = put_bytes(self.job.storage, seal_update(quantised.entries, blinding, recipients, bound_to))
+        submission = Submission(point, blob.cid.to_bytes(), blob.size_bytes)
         self.journal.write_record(
             self._record_name(state),
             {
-                "commitment": commitment.hex(),
+                "point": encode_point(point).hex(),
                 "cid": submission.cid.hex(),
                 "payload_bytes": submission.payload_bytes,
                 "saturated": quantised.saturated,
             },
         )
-        self.report("stored", {"round": state.number, "cid": str(blob.cid), "saturated": quantised.saturated})
+        self.report(
+            "stored",
+            {
+                "round": state.number,
+                "cid": str(blob.cid),
+                "saturated": quantised.saturated,
+                "recipients": len(recipients),
+            },
+        )
         return submission
+
+    def _recipients(self) -> list[bytes]:
+        """Return the published encryption keys of the job's aggregators."""
+        found = (self.job.market.encryption_key(aggregator) for aggregator in self.job.state.aggregators)
+        keys = list(dict.fromkeys(key for key in found if key is not None))
+        if not keys:
+            raise NoRecipient(
+                f"no aggregator of job {self.job.job_id} has published a key to encrypt updates to",
+                hint="an aggregator publishes one with `gramercy aggregator run` or `gramercy aggregator key publish`; "
+                "try again once it has",
+                aggregators=list(self.job.state.aggregators),
+            )
+        return keys
+
+    def _steal(self, state: RoundState) -> bool:
+        """Commit another trainer's ciphertext under its commitment plus a known amount: all that is left of copying.
+
+        Payloads are sealed, so no aggregator can open it. For studying attacks.
+        """
+        victim = next((commit for commit in state.commits if commit.trainer != self.address), None)
+        if victim is None:
+            return False
+        shift = 1 + secrets.randbelow(R - 1)
+        point = linear_combination([decompress(victim.commitment), GENERATOR], [1, shift])
+        self._commit(state, Submission(point, victim.cid, victim.payload_bytes))
+        return True
 
     def _commit(self, state: RoundState, submission: Submission) -> Submission:
         receipt = self.job.market.commit_update(
-            self.job.job_id, state.number, submission.commitment, submission.cid, submission.payload_bytes
+            self.job.job_id, state.number, submission.point, submission.cid, submission.payload_bytes
         )
         self.job.refresh()
         self.report(
@@ -265,7 +319,7 @@ class Trainer:
         if record is None:
             return None
         submission = Submission(
-            bytes.fromhex(record["commitment"]), bytes.fromhex(record["cid"]), record["payload_bytes"]
+            decode_point(bytes.fromhex(record["point"])), bytes.fromhex(record["cid"]), record["payload_bytes"]
         )
         return submission if self.job.storage.has(Cid.parse(submission.cid)) else None
 
@@ -274,30 +328,10 @@ class Trainer:
         job, opened = self.job, state.opened
         return f"commit-{job.market.chain_id}-{job.market.address}-{job.job_id}-{state.number}-{opened.commit_end}.json"
 
-    def _peers_ready(self, state: RoundState) -> bool:
-        others = len(state.commits)
-        wanted = len(self.job.state.stakes) - self.job.state.terms.byzantine
-        patience = self.job.state.terms.commit_seconds // _LAST_MOMENT
-        return others >= wanted or self.job.now >= state.opened.commit_end - patience
 
-    def _peers(self, state: RoundState) -> Iterator[Vector]:
-        """Yield the updates that others have committed so far: what an attacker sees while payloads are plain."""
-        quantiser = self.job.quantiser(state)
-        for commit in state.commits:
-            if commit.trainer == self.address:
-                continue
-            try:
-                opened = open_update(
-                    self.job.storage,
-                    self.job.market.round_id(self.job.job_id, state.number),
-                    commit,
-                    dimension=quantiser.dimension,
-                    bits=quantiser.bits,
-                    workdir=self.job.workdir / f"peers-{state.number}",
-                )
-            except GramercyError:
-                continue
-            yield quantiser.dequantise(opened.entries)
+def draw_blinding() -> Blinding:
+    """Return a fresh uniform blinding: three secret field elements."""
+    return secrets.randbelow(R), secrets.randbelow(R), secrets.randbelow(R)
 
 
 def trainer_folder(state_folder: Path, address: Address, job_id: int) -> Path:

@@ -301,7 +301,7 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]
 
     def call(self, transaction: dict[str, Any], block_number: object = "latest") -> bytes:
         unsigned = self._get_normalized_and_unsigned_evm_transaction(
-            {**transaction, "max_fee_per_gas": 0, "max_priority_fee_per_gas": 0}
+            {"gas": _BLOCK_GAS_LIMIT, **transaction, "max_fee_per_gas": 0, "max_priority_fee_per_gas": 0}
         )
         header = self.chain.header.copy(base_fee_per_gas=0)
         state = self.chain.get_vm(header).state

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -14,10 +15,12 @@ from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
+from aggregator.bn254 import P, compress, decompress
 from aggregator.gram import gram_matrix, pack_gram
 from aggregator.settlement import settle
 from market import rounds
-from market.chain.market import MarketClient, encode_id, encode_terms
+from market.chain.market import MarketClient
+from market.chain.market_encoding import encode_id, encode_settlement, encode_terms
 from market.domain import NATIVE_COIN, Event, JobCreated, JobTerms, Phase, Settlement
 from market.rounds import JobState, RoundState
 from tests.contracts.harness import Chain
@@ -29,6 +32,8 @@ TERMS = JobTerms(
     rounds=2,
     stake_min=10,
     stake_max=1_000,
+    aggregator_bond=0,
+    challenger_share_bps=0,
     min_trainers=5,
     max_trainers=8,
     byzantine=1,
@@ -51,9 +56,25 @@ def cid(label: object) -> bytes:
     return b"\x01\x55\x12\x20" + sha256(f"cid {label}".encode()).digest()
 
 
+@cache
+def point(label: object) -> tuple[int, int]:
+    """Return a point of the curve, whose logarithm nobody knows, that stands for a commitment."""
+    x = int.from_bytes(sha256(f"commitment {label}".encode()).digest()) % P
+    while pow(x**3 + 3, (P - 1) // 2, P) != 1:
+        x += 1
+    return x, pow(x**3 + 3, (P + 1) // 4, P)
+
+
 def commitment(label: object) -> bytes:
-    """Return 32 bytes that stand for a commitment."""
-    return sha256(f"commitment {label}".encode()).digest()
+    """Return the compressed form of :func:`point`."""
+    return compress(point(label))
+
+
+def y_of(word: bytes) -> int:
+    """Return the y coordinate of a compressed point other than infinity."""
+    found = decompress(word)
+    assert found is not None
+    return found[1]
 
 
 def stranger(label: object) -> str:
@@ -239,7 +260,7 @@ class Job:
 
     def commit(self, trainer: str, label: object = None) -> Event:
         label = (self.id, self.number, trainer) if label is None else label
-        return self.send(self.calls.commit(self.number, commitment(label), cid(label), 77), trainer)
+        return self.send(self.calls.commit(self.number, point(label), cid(label), 77), trainer)
 
     def travel_to(self, phase: Phase) -> None:
         """Travel to the first second of a later phase of the latest round."""
@@ -263,12 +284,14 @@ class Job:
         )
         return Settlement(
             included=sum(1 << commit.index for commit in commits),
+            commitment_ys=tuple(y_of(commit.commitment) for commit in commits),
             gram=pack_gram(gram),
             weights=outcome.weights,
             scores=outcome.scores,
             payouts=outcome.payouts,
             next_scale_exponent=outcome.next_scale_exponent,
             aggregate_commitment=commitment(("aggregate", self.id, self.number)),
+            aggregate_root=sha256(f"root {self.id} {self.number}".encode()).digest(),
             aggregate_cid=cid(("aggregate", self.id, self.number)),
             aggregate_bytes=4321,
         )
@@ -276,6 +299,21 @@ class Job:
     def settle(self, settlement: Settlement | None = None, *, sender: str | None = None, proof: bytes = b"") -> Event:
         settlement = settlement or self.settlement()
         return self.send(self.calls.settle(self.number, settlement, proof), sender or self.scene.aggregators[0])
+
+    def post_bond(self, aggregator: str | None = None) -> Event:
+        aggregator, bond = aggregator or self.scene.aggregators[0], self.terms.aggregator_bond
+        self.scene.fund(self.terms.token, aggregator, bond)
+        return self.send(self.calls.post_bond(), aggregator, self.value(bond))
+
+    def withdraw_bond(self, aggregator: str | None = None, recipient: str | None = None) -> Event:
+        aggregator = aggregator or self.scene.aggregators[0]
+        return self.send(self.calls.withdraw_bond(recipient or aggregator), aggregator)
+
+    def challenge(self, challenger: str | None = None, evidence: bytes = b"") -> Event:
+        return self.send(self.calls.challenge(self.number, evidence), challenger or self.scene.outsider)
+
+    def withdraw_reward(self, challenger: str, recipient: str | None = None) -> Event:
+        return self.send(self.calls.withdraw_reward(recipient or challenger), challenger)
 
     def claim(self, trainer: str, numbers: Sequence[int] | None = None, recipient: str | None = None) -> list[Event]:
         numbers = [self.number] if numbers is None else numbers
@@ -298,6 +336,12 @@ class Job:
             self.commit(trainer)
         self.travel_to(Phase.SETTLING)
 
+    def play_to_overturned(self, trainers: Sequence[str], challenger: str | None = None) -> None:
+        """Play a round whose settlement by the first aggregator, bonded by now, is overturned."""
+        self.open_and_commit(trainers)
+        self.settle()
+        self.challenge(challenger)
+
     def play_round(self, trainers: Sequence[str]) -> None:
         """Play a round up to its Final phase."""
         self.open_and_commit(trainers)
@@ -313,6 +357,10 @@ class Job:
         expected: list[tuple[ContractFunction, Any]] = [(view.job(self.id), job)]
         known = {*state.stakes, *(commit.trainer for round_state in state.rounds for commit in round_state.commits)}
         expected += [(view.stakeOf(self.id, account), state.stakes.get(account, 0)) for account in sorted(known)]
+        for account in state.created.aggregators:
+            expected.append((view.isAggregator(self.id, account), account in state.aggregators))
+            expected.append((view.bondOf(self.id, account), state.bonds.get(account, 0)))
+        expected += [(view.rewardOf(self.id, account), amount) for account, amount in state.rewards.items()]
         for number in range(first_round, count + 2):
             expected += self._round_views(state.round(number), number)
         self.scene.expect(expected)
@@ -350,11 +398,23 @@ class Calls:
     def open(self) -> ContractFunction:
         return self._call("openRound")
 
-    def commit(self, number: int, value: bytes, payload: bytes, size: int = 77) -> ContractFunction:
+    def commit(self, number: int, value: tuple[int, int], payload: bytes, size: int = 77) -> ContractFunction:
         return self._call("commitUpdate", number, value, payload, size)
 
     def settle(self, number: int, settlement: Settlement, proof: bytes = b"") -> ContractFunction:
-        return self._call("settleRound", number, astuple(settlement), proof)
+        return self._call("settleRound", number, encode_settlement(settlement), proof)
+
+    def post_bond(self) -> ContractFunction:
+        return self._call("postBond")
+
+    def withdraw_bond(self, recipient: str) -> ContractFunction:
+        return self._call("withdrawBond", recipient)
+
+    def challenge(self, number: int, evidence: bytes = b"") -> ContractFunction:
+        return self._call("challengeSettlement", number, evidence)
+
+    def withdraw_reward(self, recipient: str) -> ContractFunction:
+        return self._call("withdrawReward", recipient)
 
     def claim(self, numbers: Sequence[int], recipient: str) -> ContractFunction:
         return self._call("claim", list(numbers), recipient)
@@ -384,32 +444,49 @@ def statement(job: Job, settlement: Settlement) -> tuple[Any, ...]:
     """Return IProofVerifier.Statement as the market must put it for a settlement of the latest round."""
     included = [commit for commit in job.latest.commits if settlement.included >> commit.index & 1]
     terms, chain = job.terms, job.scene.chain
-    return (
+    gram = (
         *(chain.chain_id, job.scene.market.address, job.id, job.number),
         *(encode_id(terms.rule), encode_id(terms.score), terms.byzantine, terms.dimension),
         *(terms.bits, terms.headroom_bits, job.latest.opened.scale_exponent, terms.round_budget),
         [commit.trainer for commit in included],
         [job.state.stakes[commit.trainer] for commit in included],
-        [commit.commitment for commit in included],
+        [decompress(commit.commitment) for commit in included],
         settlement.gram,
-        *(list(settlement.weights), list(settlement.scores), list(settlement.payouts)),
-        *(settlement.aggregate_commitment, settlement.next_scale_exponent),
+    )
+    figures = (list(settlement.weights), list(settlement.scores), list(settlement.payouts))
+    return (gram, *figures, settlement.aggregate_commitment, settlement.next_scale_exponent)
+
+
+def aggregate_claim(job: Job) -> tuple[Any, ...]:
+    """Return IProofVerifier.AggregateClaim as the market must put it for the latest round."""
+    assert job.latest.settled is not None
+    terms, posted = job.terms, job.latest.settled.settlement
+    return (
+        *(job.scene.chain.chain_id, job.scene.market.address, job.id, job.number, terms.dimension, terms.bits),
+        *(sum(posted.weights), posted.aggregate_commitment, posted.aggregate_root),
     )
 
 
 def _round_view(state: RoundState | None) -> tuple[Any, ...]:
+    """Return IMarket.Round as the contract must tell it."""
     if state is None:
-        return (0, 0, 0, 0, 0, False, bytes(32))
+        return (0, 0, 0, 0, 0, 0, False, False, bytes(32), bytes(32), NATIVE_COIN, 0)
     opened, settled = state.opened, state.settled
-    times = (opened.commit_end, opened.settle_end)
+    times, commits = (opened.commit_end, opened.settle_end), len(state.commits)
     if settled is None:
-        return (*times, 0, opened.scale_exponent, 0, False, bytes(32))
+        empty = (bytes(32), bytes(32), NATIVE_COIN, 0)
+        return (*times, 0, opened.scale_exponent, 0, commits, False, False, *empty)
     done = settled.settlement
     return (
         *times,
         settled.challenge_end,
         opened.scale_exponent,
         done.next_scale_exponent,
+        commits,
         True,
+        state.overturned is not None,
         done.aggregate_commitment,
+        done.aggregate_root,
+        settled.aggregator,
+        sum(done.weights),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from market.chain.market import decode_terms, encode_terms
+from market.chain.market_encoding import decode_terms, encode_terms
 from market.domain import NATIVE_COIN, JobCreated
 from tests.contracts.harness import Reverted, refused
 from tests.contracts.scenario import Scene, cid, escrow_value
@@ -19,6 +19,9 @@ INVALID: list[tuple[str, dict[str, Any]]] = [
     ("rounds", {"rounds": 0}),
     ("stakeMin", {"stake_min": 0}),
     ("stakeMax", {"stake_max": 9}),
+    ("challengerShareBps", {"challenger_share_bps": 10_001}),
+    ("challengerShareBps", {"challenger_share_bps": 65_535}),
+    ("challengeSeconds", {"aggregator_bond": 1, "challenge_seconds": 0}),
     ("maxTrainers", {"max_trainers": 65}),
     ("minTrainers", {"min_trainers": 9}),
     ("byzantine", {"min_trainers": 4}),
@@ -56,6 +59,8 @@ AT_THE_EDGE: list[dict[str, Any]] = [
     {"commit_seconds": 1, "settle_seconds": 1, "challenge_seconds": 0},
     {"commit_seconds": 30 * DAY, "settle_seconds": 30 * DAY, "challenge_seconds": 30 * DAY},
     {"rule": "mean"},
+    {"aggregator_bond": (1 << 128) - 1, "challenger_share_bps": 10_000},
+    {"aggregator_bond": 1, "challenge_seconds": 1},
 ]
 
 
@@ -198,15 +203,19 @@ def test_terms_hold_what_the_event_says_after_another_job_is_created(scene: Scen
 
 @pytest.mark.parametrize("job_id", [0, 2, 1 << 255])
 def test_every_function_refuses_an_unknown_job(scene: Scene, job_id: int) -> None:
-    settlement: tuple[Any, ...] = (0, b"", [], [], [], 0, bytes(32), cid(1), 0)
+    settlement: tuple[Any, ...] = (0, [], b"", [], [], [], 0, bytes(32), bytes(32), cid(1), 0)
     scene.create()
     one, call = scene.outsider, scene.market.functions
     for function in (
         call.joinJob(job_id, 10),
         call.leaveJob(job_id, one),
         call.openRound(job_id),
-        call.commitUpdate(job_id, 1, b"\1" * 32, cid(1), 1),
+        call.commitUpdate(job_id, 1, (1, 2), cid(1), 1),
+        call.postBond(job_id),
+        call.withdrawBond(job_id, one),
         call.settleRound(job_id, 1, settlement, b""),
+        call.challengeSettlement(job_id, 1, b""),
+        call.withdrawReward(job_id, one),
         call.claim(job_id, [1], one),
         call.closeJob(job_id),
         call.withdrawRefund(job_id, one),

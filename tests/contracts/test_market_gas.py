@@ -14,7 +14,7 @@ from aggregator.gram import pack_gram
 from aggregator.settlement import settle
 from market.domain import Phase
 from tests.contracts.harness import TRANSACTION_GAS_CAP
-from tests.contracts.scenario import Job, Scene, cid, commitment, escrow_value
+from tests.contracts.scenario import Job, Scene, cid, escrow_value, point
 
 AT_MOST = {
     "createJob": 316_000,
@@ -55,7 +55,7 @@ def _metered_job(scene: Scene, count: int, **changes: Any) -> tuple[_Meter, Job,
         meter.send(job.calls.join(100 + i), trainer, 100 + i)
     meter.send(job.calls.open(), scene.outsider)
     for trainer in trainers:
-        meter.send(job.calls.commit(1, commitment(trainer), cid(trainer)), trainer)
+        meter.send(job.calls.commit(1, point(trainer), cid(trainer)), trainer)
     job.travel_to(Phase.SETTLING)
     meter.send(job.calls.settle(1, job.settlement()), scene.aggregators[0])
     job.travel_to(Phase.FINAL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple
 from typing import Any
 
 import pytest
@@ -12,10 +11,10 @@ from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 from web3.types import TxParams
 
-from market.chain.market import encode_terms
+from market.chain.market_encoding import encode_terms
 from market.domain import NATIVE_COIN
 from tests.contracts.harness import Reverted, artifact, decode_refusal
-from tests.contracts.scenario import Calls, Job, Scene, calldata, cid, commitment, stranger
+from tests.contracts.scenario import Calls, Job, Scene, calldata, cid, point, stranger
 
 GUARD = "ReentrancyGuardReentrantCall"
 
@@ -36,7 +35,7 @@ def _answers(scene: Scene, wallet: Contract) -> list[str]:
 def _guarded(scene: Scene, job_id: int, wallet: Contract) -> list[ContractFunction]:
     """Return a call of every function that moves money or settles."""
     calls = Calls(scene.market, job_id)
-    settlement: tuple[Any, ...] = (0, b"", [], [], [], 0, bytes(32), cid(1), 0)
+    settlement: tuple[Any, ...] = (0, [], b"", [], [], [], 0, bytes(32), bytes(32), cid(1), 0)
     return [
         scene.market.functions.createJob(encode_terms(scene.terms()), list(scene.aggregators), cid(1)),
         calls.join(100),
@@ -92,7 +91,7 @@ def test_invariant_20_no_reentry_while_a_payout_is_claimed(scene: Scene, token: 
 def test_invariant_20_no_reentry_while_a_stake_is_returned(scene: Scene, token: str, wallet: Contract) -> None:
     job = _job_with_wallet(scene, token, wallet)
     job.open()
-    _arm(scene, wallet, [*_guarded(scene, job.id, wallet), job.calls.commit(2, commitment(1), cid(1))])
+    _arm(scene, wallet, [*_guarded(scene, job.id, wallet), job.calls.commit(2, point(1), cid(1))])
     before = scene.balance(token, wallet.address)
     job.leave(wallet.address)
     assert _answers(scene, wallet) == [GUARD] * 6 + ["Market_NotTrainer"]
@@ -173,7 +172,7 @@ def test_invariant_20_a_verifier_cannot_call_back(scene: Scene) -> None:
     job.open_and_commit(job.join_all())
     settlement = job.settlement()
     attacks = [
-        scene.market.functions.settleRound(job.id, 1, astuple(settlement), b""),
+        job.calls.settle(1, settlement),
         job.calls.open(),
         job.calls.close(),
         job.calls.claim([1], stranger(1)),

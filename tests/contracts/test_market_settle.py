@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aggregator.bn254 import P
 from market.domain import Phase, RoundSettled, Settlement
 from tests.contracts.harness import refused
 from tests.contracts.scenario import Job, Scene, cid, commitment
@@ -35,7 +36,10 @@ def test_a_settlement_is_recorded_and_announced(scene: Scene, job: Job) -> None:
     assert event == RoundSettled(job.id, 1, scene.aggregators[1], settlement, paid, now + 40)
     view = scene.market.functions
     opened = job.latest.opened
-    recorded = (opened.commit_end, opened.settle_end, now + 40, -7, -9, True, settlement.aggregate_commitment)
+    recorded = (
+        *(opened.commit_end, opened.settle_end, now + 40, -7, -9, 6, True, False),
+        *(settlement.aggregate_commitment, settlement.aggregate_root, scene.aggregators[1], sum(settlement.weights)),
+    )
     assert tuple(scene.chain.call(view.round(job.id, 1))) == recorded
     assert scene.chain.call(view.job(job.id))[4:6] == (1, job.terms.escrow - paid)
     for trainer, amount in zip(scene.trainers[:6], settlement.payouts, strict=True):
@@ -122,6 +126,32 @@ def test_one_payout_for_each_included_trainer(scene: Scene, lax: Job, length: in
         lax.attempt(lax.calls.settle(1, replace(lax.settlement(), payouts=(1,) * length)), scene.aggregators[0])
 
 
+@pytest.mark.parametrize("length", [0, 5, 7])
+def test_one_y_for_each_included_commitment(scene: Scene, lax: Job, length: int) -> None:
+    ys = (*lax.settlement().commitment_ys, 0)[:length]
+    with refused("Market_WrongLength", field="commitmentYs", length=length, expected=6):
+        lax.attempt(lax.calls.settle(1, replace(lax.settlement(), commitment_ys=ys)), scene.aggregators[0])
+
+
+@pytest.mark.parametrize("index", [0, 5])
+def test_even_for_a_lax_verifier_points_are_those_committed(scene: Scene, lax: Job, index: int) -> None:
+    """The other root, one that is not canonical, and what is no root of x^3 + 3 at all."""
+    right = lax.settlement().commitment_ys
+    others = (P - right[index], right[index] + P, right[index] + 1, 0, 2**256 - 1, right[index - 1])
+    for wrong in others:
+        ys = (*right[:index], wrong, *right[index + 1 :])
+        with refused("Market_WrongCommitment", index=index):
+            lax.attempt(lax.calls.settle(1, replace(lax.settlement(), commitment_ys=ys)), scene.aggregators[0])
+
+
+def test_even_a_lax_verifier_records_a_sum_of_weights_that_fits(scene: Scene, lax: Job) -> None:
+    largest = (1 << 64) - 1
+    with refused("Panic", code=0x11):
+        lax.attempt(lax.calls.settle(1, replace(lax.settlement(), weights=(largest, 1))), scene.aggregators[0])
+    lax.settle(replace(lax.settlement(), weights=(largest,)))
+    scene.check()
+
+
 def test_even_a_lax_verifier_pays_at_most_the_round_budget(scene: Scene, lax: Job) -> None:
     budget = lax.terms.round_budget
     for payouts in ((budget, 1, 0, 0, 0, 0), ((1 << 128) - 1,) * 6):
@@ -157,7 +187,7 @@ def test_what_the_verifier_refuses_is_not_settled(scene: Scene) -> None:
     scene.check()
 
 
-def test_an_attested_settlement_comes_without_a_proof(scene: Scene, job: Job) -> None:
+def test_the_verifier_gets_the_proof(scene: Scene, job: Job) -> None:
     with refused("Attested_UnexpectedProof", length=1):
         job.attempt(job.calls.settle(1, job.settlement(), b"\1"), scene.aggregators[0])
 
@@ -177,14 +207,14 @@ def test_one_changed_figure_is_refused(scene: Scene, job: Job, index: int, step:
     honest = job.settlement()
     position = max(range(6), key=lambda i: honest.weights[i]) if index == 0 and step < 0 else index
     changes: list[tuple[str, dict[str, Any]]] = [
-        ("Attested_WrongScore", {"scores": _changed(honest.scores, position, step)}),
-        ("Attested_WrongScale", {"next_scale_exponent": honest.next_scale_exponent + step}),
-        ("Attested_WrongScore", {"gram": _gram_entry(honest, 1, step)}),
+        ("Settling_WrongScore", {"scores": _changed(honest.scores, position, step)}),
+        ("Settling_WrongScale", {"next_scale_exponent": honest.next_scale_exponent + step}),
+        ("Settling_WrongScore", {"gram": _gram_entry(honest, 1, step)}),
     ]
     if honest.weights[position] + step >= 0:
-        changes.append(("Attested_WrongWeight", {"weights": _changed(honest.weights, position, step)}))
+        changes.append(("Settling_WrongWeight", {"weights": _changed(honest.weights, position, step)}))
     if honest.payouts[position] + step >= 0:
-        changes.append(("Attested_WrongPayout", {"payouts": _changed(honest.payouts, position, step)}))
+        changes.append(("Settling_WrongPayout", {"payouts": _changed(honest.payouts, position, step)}))
     for error, change in changes:
         with refused(error):
             job.attempt(job.calls.settle(1, replace(honest, **change)), scene.aggregators[0])
@@ -194,7 +224,7 @@ def test_one_changed_figure_is_refused(scene: Scene, job: Job, index: int, step:
 @pytest.mark.parametrize("length", [0, 5, 7])
 def test_unequal_lengths_are_refused(scene: Scene, job: Job, field: str, length: int) -> None:
     change: dict[str, Any] = {field: (*getattr(job.settlement(), field), 0)[:length]}
-    with refused("Attested_WrongLength", field=field, length=length, expected=6):
+    with refused("Settling_WrongLength", field=field, length=length, expected=6):
         job.attempt(job.calls.settle(1, replace(job.settlement(), **change)), scene.aggregators[0])
 
 
@@ -207,7 +237,8 @@ def test_a_changed_order_of_trainers_is_refused(scene: Scene) -> None:
     other = scene.create()
     other.join_all(6)
     other.open_and_commit(trainers[::-1])
-    with refused("Attested_WrongWeight"):
+    figures = replace(figures, commitment_ys=other.settlement().commitment_ys)
+    with refused("Settling_WrongWeight"):
         other.attempt(other.calls.settle(1, figures), scene.aggregators[0])
     other.attempt(other.calls.settle(1, other.settlement()), scene.aggregators[0])
 
@@ -221,6 +252,6 @@ def test_a_settled_round_stays_as_it_is(scene: Scene, job: Job) -> None:
     job.travel_to(Phase.FINAL)
     with refused("Market_WrongPhase", jobId=job.id, round=1, phase=Phase.FINAL):
         job.attempt(again, scene.aggregators[0])
-    assert commitment(("aggregate", job.id, 1)) == scene.chain.call(scene.market.functions.round(job.id, 1))[6]
+    assert commitment(("aggregate", job.id, 1)) == scene.chain.call(scene.market.functions.round(job.id, 1))[8]
     assert job.latest.settled is not None
     assert job.latest.settled.settlement.aggregate_cid == cid(("aggregate", job.id, 1))

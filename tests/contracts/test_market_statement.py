@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from eth_abi.abi import encode
+from eth_utils.abi import get_abi_input_types
 from web3 import Web3
 from web3.contract import Contract
 
 from market.domain import Phase, Settlement
 from tests.contracts.harness import artifact, refused
-from tests.contracts.scenario import Job, Scene, statement
+from tests.contracts.scenario import Job, Scene, aggregate_claim, commitment, statement
 
 
 @pytest.fixture
@@ -20,13 +21,17 @@ def binding(scene: Scene) -> Contract:
     return scene.chain.deploy("BindingVerifier")
 
 
-def _statement_type() -> str:
-    (verify,) = [entry for entry in artifact("BindingVerifier")["abi"] if entry.get("name") == "verify"]
-    return "(" + ",".join(part["type"] for part in verify["inputs"][0]["components"]) + ")"
+def _argument_type(function: str) -> str:
+    (found,) = [entry for entry in artifact("BindingVerifier")["abi"] if entry.get("name") == function]
+    return get_abi_input_types(found)[0]
 
 
 def _proof(job: Job, settlement: Settlement) -> bytes:
-    return bytes(Web3.keccak(encode([_statement_type()], [statement(job, settlement)])))
+    return bytes(Web3.keccak(encode([_argument_type("verify")], [statement(job, settlement)])))
+
+
+def _evidence(job: Job) -> bytes:
+    return bytes(Web3.keccak(encode([_argument_type("verifyFault")], [aggregate_claim(job)])))
 
 
 def _settling(scene: Scene, binding: Contract, **changes: Any) -> Job:
@@ -49,7 +54,7 @@ def test_every_figure_is_bound(scene: Scene, binding: Contract) -> None:
     proof = _proof(job, honest)
     swapped = tuple(reversed(honest.payouts))
     for change in (
-        {"included": honest.included & ~1},
+        {"included": honest.included & ~1, "commitment_ys": honest.commitment_ys[1:]},
         {"gram": honest.gram[:-1] + b"\x7f"},
         {"weights": (1, *honest.weights[1:])},
         {"scores": (1, *honest.scores[1:])},
@@ -62,6 +67,11 @@ def test_every_figure_is_bound(scene: Scene, binding: Contract) -> None:
             job.attempt(job.calls.settle(1, changed, proof), scene.aggregators[0])
 
 
+def _dressed(settlement: Settlement, job: Job) -> Settlement:
+    """Return a settlement with the coordinates of a job's own commitments: without, the market itself refuses it."""
+    return replace(settlement, commitment_ys=job.settlement().commitment_ys)
+
+
 def test_a_settlement_is_not_replayed_in_another_round(scene: Scene, binding: Contract) -> None:
     job = _settling(scene, binding)
     settlement = job.settlement()
@@ -69,15 +79,17 @@ def test_a_settlement_is_not_replayed_in_another_round(scene: Scene, binding: Co
     job.settle(settlement, proof=proof)
     job.travel_to(Phase.FINAL)
     job.open_and_commit(scene.trainers[:6])
-    with refused("Binding_WrongProof"):
+    with refused("Market_WrongCommitment", index=0):
         job.attempt(job.calls.settle(2, settlement, proof), scene.aggregators[0])
+    with refused("Binding_WrongProof"):
+        job.attempt(job.calls.settle(2, _dressed(settlement, job), proof), scene.aggregators[0])
 
 
 def test_a_settlement_is_not_replayed_in_another_job(scene: Scene, binding: Contract) -> None:
     job, twin = _settling(scene, binding), _settling(scene, binding)
-    settlement = job.settlement()
+    settlement = _dressed(job.settlement(), twin)
     with refused("Binding_WrongProof"):
-        twin.attempt(twin.calls.settle(1, settlement, _proof(job, settlement)), scene.aggregators[0])
+        twin.attempt(twin.calls.settle(1, settlement, _proof(job, job.settlement())), scene.aggregators[0])
 
 
 def test_a_settlement_is_not_replayed_in_another_market(scene: Scene, binding: Contract) -> None:
@@ -90,23 +102,72 @@ def test_a_settlement_is_not_replayed_in_another_market(scene: Scene, binding: C
         twin.attempt(twin.calls.settle(1, settlement, _proof(job, settlement)), scene.aggregators[0])
 
 
-def test_an_attested_settlement_fails_in_a_round_of_another_scale(scene: Scene) -> None:
-    """The attested verifier binds figures only; a replay fails where stakes, order or scale differ."""
+def test_settlement_figures_fail_in_a_round_of_another_scale(scene: Scene) -> None:
+    """Even without a proof that binds the round: figures of another one fail where stakes, order or scale differ."""
     job = scene.create()
     job.open_and_commit(job.join_all(6))
     settlement = job.settlement()
     job.settle(settlement)
     job.travel_to(Phase.FINAL)
     job.open_and_commit(scene.trainers[:6])
-    with refused("Attested_WrongScale"):
-        job.attempt(job.calls.settle(2, settlement), scene.aggregators[0])
+    with refused("Settling_WrongScale"):
+        job.attempt(job.calls.settle(2, _dressed(settlement, job)), scene.aggregators[0])
 
 
-def test_an_attested_settlement_fails_in_a_job_of_other_stakes(scene: Scene) -> None:
+def test_settlement_figures_fail_in_a_job_of_other_stakes(scene: Scene) -> None:
     job, other = scene.create(), scene.create()
     job.open_and_commit(job.join_all(6))
     for i, trainer in enumerate(scene.trainers[:6]):
         other.join(trainer, 200 - 7 * i)
     other.open_and_commit(scene.trainers[:6])
-    with refused("Attested_WrongWeight"):
-        other.attempt(other.calls.settle(1, job.settlement()), scene.aggregators[0])
+    with refused("Settling_WrongWeight"):
+        other.attempt(other.calls.settle(1, _dressed(job.settlement(), other)), scene.aggregators[0])
+
+
+def test_the_verifier_is_told_all_that_is_on_record_of_a_challenged_aggregate(scene: Scene, binding: Contract) -> None:
+    job = _settling(scene, binding)
+    settlement = job.settlement(excluded=[1])
+    job.settle(settlement, proof=_proof(job, settlement))
+    job.challenge(evidence=_evidence(job))
+    assert job.phase is Phase.VOID
+    scene.check()
+
+
+def test_evidence_is_not_replayed_against_another_settlement(scene: Scene, binding: Contract) -> None:
+    """Nor is evidence of another job, though the same aggregate is on record."""
+    job = _settling(scene, binding)
+    settlement = job.settlement()
+    job.settle(settlement, proof=_proof(job, settlement))
+    evidence = _evidence(job)
+    job.challenge(evidence=evidence)
+    twin = _settling(scene, binding, settle_seconds=1_000)
+    job.open_and_commit(scene.trainers[:6])
+    same: dict[str, Any] = {
+        "aggregate_commitment": settlement.aggregate_commitment,
+        "aggregate_root": settlement.aggregate_root,
+    }
+    for other, sender in ((twin, scene.aggregators[0]), (job, scene.aggregators[1])):
+        again: Settlement = replace(other.settlement(), **same)
+        other.settle(again, sender=sender, proof=_proof(other, again))
+        with refused("Binding_WrongEvidence"):
+            other.attempt(other.calls.challenge(other.number, evidence), scene.outsider)
+        other.attempt(other.calls.challenge(other.number, _evidence(other)), scene.outsider)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"aggregate_commitment": commitment("another")}, {"aggregate_root": b"\1" * 32}, {"weights": (1,)}],
+    ids=["commitment", "root", "weights"],
+)
+def test_evidence_is_for_the_recorded_aggregate_only(scene: Scene, binding: Contract, change: dict[str, Any]) -> None:
+    job = _settling(scene, binding)
+    honest = job.settlement()
+    with scene.chain.undone():
+        before = job.state
+        job.settle(honest, proof=_proof(job, honest))
+        evidence = _evidence(job)
+    job.state = before
+    other: Settlement = replace(honest, **change)
+    job.settle(other, proof=_proof(job, other))
+    with refused("Binding_WrongEvidence"):
+        job.attempt(job.calls.challenge(1, evidence), scene.outsider)

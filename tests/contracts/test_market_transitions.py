@@ -10,7 +10,7 @@ from web3.contract.contract import ContractFunction
 from market import rounds
 from market.domain import Phase, Settlement
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene, cid, commitment
+from tests.contracts.scenario import Job, Scene, cid, commitment, point
 
 OK = ""
 STATES = ("none", "open", "settling", "challengeable", "final", "void", "closed after final", "closed after void")
@@ -30,7 +30,7 @@ TABLE: dict[str, tuple[str, ...]] = {
 }
 
 
-EMPTY = Settlement(0, b"", (), (), (), 0, commitment(0), cid(0), 0)
+EMPTY = Settlement(0, (), b"", (), (), (), 0, commitment(0), bytes(32), cid(0), 0)
 
 
 def _job_in(scene: Scene, state: str) -> Job:
@@ -62,8 +62,8 @@ def _action(job: Job, action: str) -> tuple[ContractFunction, str, int]:
     settlement = job.settlement() if job.state.rounds else EMPTY
     return {
         "open": (calls.open(), scene.outsider, 0),
-        "commit": (calls.commit(1, commitment("new"), cid("new")), idle, 0),
-        "commit again": (calls.commit(1, commitment("new"), cid("new")), committer, 0),
+        "commit": (calls.commit(1, point("new"), cid("new")), idle, 0),
+        "commit again": (calls.commit(1, point("new"), cid("new")), committer, 0),
         "settle": (calls.settle(1, settlement), scene.aggregators[0], 0),
         "claim": (calls.claim([1], committer), committer, 0),
         "close": (calls.close(), scene.owner, 0),

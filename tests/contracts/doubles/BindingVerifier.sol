@@ -3,9 +3,11 @@ pragma solidity 0.8.37;
 
 import {IProofVerifier} from "../../../contracts/interfaces/IProofVerifier.sol";
 
-/// @title Stands for a proof system: the "proof" of a statement is the hash of all its fields, and of no other statement.
+/// @title Stands for a proof system: the "proof" of a statement is the hash of all its fields, and of no other statement;
+/// evidence against an aggregate likewise.
 contract BindingVerifier is IProofVerifier {
     error Binding_WrongProof(bytes32 expected);
+    error Binding_WrongEvidence(bytes32 expected);
 
     /// @inheritdoc IProofVerifier
     function verify(Statement calldata statement, bytes calldata proof) external pure {
@@ -14,7 +16,13 @@ contract BindingVerifier is IProofVerifier {
     }
 
     /// @inheritdoc IProofVerifier
-    function supportsJob(bytes32, bytes32) external pure returns (bool) {
+    function verifyFault(AggregateClaim calldata aggregate, bytes calldata evidence) external pure {
+        bytes32 expected = keccak256(abi.encode(aggregate));
+        if (keccak256(evidence) != keccak256(abi.encodePacked(expected))) revert Binding_WrongEvidence(expected);
+    }
+
+    /// @inheritdoc IProofVerifier
+    function supportsJob(bytes32, bytes32, uint64) external pure returns (bool) {
         return true;
     }
 }

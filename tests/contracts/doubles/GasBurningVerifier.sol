@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {IProofVerifier} from "../../../contracts/interfaces/IProofVerifier.sol";
 
-/// @title Burns all the gas that a settlement brings.
+/// @title Burns all the gas that a settlement or a challenge brings.
 contract GasBurningVerifier is IProofVerifier {
     /// @inheritdoc IProofVerifier
     function verify(Statement calldata, bytes calldata) external pure {
@@ -13,7 +13,14 @@ contract GasBurningVerifier is IProofVerifier {
     }
 
     /// @inheritdoc IProofVerifier
-    function supportsJob(bytes32, bytes32) external pure returns (bool) {
+    function verifyFault(AggregateClaim calldata, bytes calldata) external pure {
+        assembly ("memory-safe") {
+            invalid()
+        }
+    }
+
+    /// @inheritdoc IProofVerifier
+    function supportsJob(bytes32, bytes32, uint64) external pure returns (bool) {
         return true;
     }
 }

@@ -17,14 +17,23 @@ contract ReenteringVerifier {
 
     /// @dev Same selector as IProofVerifier.verify.
     function verify(IProofVerifier.Statement calldata statement, bytes calldata) external {
-        for (uint256 i = 0; i < _attacks.length; ++i) {
-            (bool ok,) = statement.market.call(_attacks[i]);
-            if (ok) revert Reentering_Succeeded(_attacks[i]);
-        }
+        _strike(statement.gram.market);
+    }
+
+    /// @dev Same selector as IProofVerifier.verifyFault.
+    function verifyFault(IProofVerifier.AggregateClaim calldata aggregate, bytes calldata) external {
+        _strike(aggregate.market);
     }
 
     /// @dev Same selector as IProofVerifier.supportsJob.
-    function supportsJob(bytes32, bytes32) external pure returns (bool) {
+    function supportsJob(bytes32, bytes32, uint64) external pure returns (bool) {
         return true;
+    }
+
+    function _strike(address market) private {
+        for (uint256 i = 0; i < _attacks.length; ++i) {
+            (bool ok,) = market.call(_attacks[i]);
+            if (ok) revert Reentering_Succeeded(_attacks[i]);
+        }
     }
 }

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IProofVerifier} from "../../../contracts/interfaces/IProofVerifier.sol";
+import {Settling} from "../../../contracts/libraries/Settling.sol";
+
+/// @title Settles as AttestedVerifier does, and finds fault with exactly the aggregates that a test has switched to false.
+contract FaultSwitchVerifier is IProofVerifier {
+    mapping(uint256 jobId => mapping(uint32 round => bool)) public isFalse;
+
+    error FaultSwitch_NoFault(uint256 jobId, uint32 round);
+
+    /// @notice Switches a round's aggregate to false or back.
+    function setFalse(uint256 jobId, uint32 round, bool value) external {
+        isFalse[jobId][round] = value;
+    }
+
+    /// @inheritdoc IProofVerifier
+    function verify(Statement calldata s, bytes calldata) external pure {
+        Settling.check(s);
+    }
+
+    /// @inheritdoc IProofVerifier
+    function verifyFault(AggregateClaim calldata aggregate, bytes calldata) external view {
+        if (!isFalse[aggregate.jobId][aggregate.round]) revert FaultSwitch_NoFault(aggregate.jobId, aggregate.round);
+    }
+
+    /// @inheritdoc IProofVerifier
+    function supportsJob(bytes32 rule, bytes32 score, uint64) external pure returns (bool) {
+        return Settling.knows(rule, score);
+    }
+}

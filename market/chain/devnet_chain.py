@@ -11,12 +11,14 @@ import rlp  # type: ignore[import-untyped]
 from eth.abc import BlockHeaderAPI, ComputationAPI, SignedTransactionAPI, StateAPI
 from eth.exceptions import Revert
 from eth.vm.forks.prague import PragueVM
+from eth.vm.forks.prague.state import PragueState
 from eth.vm.spoof import SpoofTransaction
 from eth_tester import PyEVMBackend
 from eth_typing import Address, Hash32
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
+from market.chain.devnet_precompiles import FastCurveComputation
 from market.chain.devnet_types import (
     BLOCK_GAS_LIMIT,
     DEFAULT_CHAIN_ID,
@@ -52,13 +54,19 @@ class _Snapshot:
     exact_timestamp: int | None
 
 
+class _DevnetState(PragueState):
+    computation_class = FastCurveComputation
+
+
 class _DevnetVM(PragueVM):
-    """Prague rules, but a block may carry its parent's timestamp.
+    """Prague rules with fast curve arithmetic, but a block may carry its parent's timestamp.
 
     py-evm, like every execution client, wants it strictly later; with a block for every transaction a burst of
     50 transactions would then push chain time 50 seconds ahead of the wall clock, past the deadlines of a round.
     anvil lets blocks of one second share a timestamp too.
     """
+
+    _state_class = _DevnetState
 
     @classmethod
     def validate_header(cls, header: BlockHeaderAPI, parent_header: BlockHeaderAPI) -> None:

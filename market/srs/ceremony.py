@@ -27,7 +27,18 @@ from aggregator.srs import (
     development_powers,
     development_srs,
 )
-from market.srs.files import NO_DIGEST, SrsFile, Stages, load, no_stages, refuse_existing, states, verify, write
+from market.srs.files import (
+    NO_DIGEST,
+    SrsFile,
+    Stages,
+    load,
+    located,
+    no_stages,
+    refuse_existing,
+    states,
+    verify,
+    write,
+)
 from market.srs.header import Header, Record, encode_g2_hex, encode_points_hex
 
 _SEED_BYTES = 64
@@ -83,7 +94,8 @@ def contribute(
     """
     refuse_existing(target)
     old = load(source)
-    state = states(old.header)[-1]
+    with located(source):
+        state = states(old.header)[-1]
     if len(old.header.contributions) >= MAX_CONTRIBUTIONS:
         raise InvalidSrs(f"an SRS has at most {MAX_CONTRIBUTIONS} contributions")
     secret = Secret(_seed(entropy), state, name)

@@ -78,7 +78,7 @@ def load(path: Path) -> SrsFile:
         If it cannot be read.
 
     """
-    with _located(path):
+    with located(path):
         with path.open("rb") as file:
             header, offset = read_header(file)
             srs = _mapped(file, header, offset)
@@ -110,7 +110,7 @@ def verify(file: SrsFile, *, stages: Stages = no_stages, allow_initial: bool = F
         If anything does not hold, or nobody has contributed and ``allow_initial`` is not set.
 
     """
-    with _located(file.path):
+    with located(file.path):
         if file.header.origin != "development":
             end = states(file.header)[-1]
             _check_end(file.key, (end.tau, end.eta))
@@ -161,6 +161,18 @@ def write(
             except FileExistsError:
                 refuse_existing(path, replace=False)
     return load(path)
+
+
+@contextlib.contextmanager
+def located(path: Path) -> Iterator[None]:
+    """Name the file in errors about its content, once."""
+    try:
+        yield
+    except (InvalidPoint, InvalidSrs) as error:
+        if "path" in error.details:
+            raise
+        hint = error.hint or "get the file again, from another place"
+        raise InvalidSrs(f"{path}: {error.message}", hint=hint, path=str(path), **error.details) from None
 
 
 def refuse_existing(path: Path, *, replace: bool = False) -> None:
@@ -242,16 +254,6 @@ def _fill(file: BinaryIO, draft: Header, chunks: Iterable[Points]) -> None:
     file.write(draft.model_copy(update={"digest": key.digest.hex(), "powers_digest": outer.hexdigest()}).encode())
     file.flush()
     os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def _located(path: Path) -> Iterator[None]:
-    """Name the file in errors about it."""
-    try:
-        yield
-    except (InvalidPoint, InvalidSrs) as error:
-        hint = error.hint or "get the file again, from another place"
-        raise InvalidSrs(f"{path}: {error.message}", hint=hint, path=str(path), **error.details) from None
 
 
 @contextlib.contextmanager

@@ -18,9 +18,9 @@ from typing import BinaryIO
 import numpy as np
 
 from aggregator.bn254 import G2Point, P, Points, encode_point, unpack_points
-from aggregator.errors import InvalidPoint, InvalidSrs, OutOfRange
+from aggregator.errors import InvalidSrs, OutOfRange
 from aggregator.srs import BLINDING_POWERS, MIN_SIZE, Progress, chunks
-from market.srs.files import NO_DIGEST, SrsFile, Stages, no_stages, refuse_existing, verify, write
+from market.srs.files import NO_DIGEST, SrsFile, Stages, located, no_stages, refuse_existing, verify, write
 from market.srs.header import POINT_BYTES, Header, Source, encode_g2_hex, encode_points_hex
 
 _MAGIC, _VERSION = b"ptau", 1
@@ -106,19 +106,15 @@ def import_ptau(source: Path, target: Path, *, size: int | None = None, stages: 
 
     """
     refuse_existing(target)
-    with source.open("rb") as file:
-        try:
-            opened = _open(file)
-            count = _count(opened, size)
-            draft = _draft(opened, count, _blake2b(file, stages))
-            powers = _powers(opened, count, stages("copying powers", count))
 
-            def check(written: SrsFile) -> None:
-                verify(dataclasses.replace(written, path=source), stages=stages)  # errors are the source's
+    def check(written: SrsFile) -> None:
+        verify(dataclasses.replace(written, path=source), stages=stages)  # what is wrong is wrong in the source
 
-            return write(target, draft, powers, check=check)
-        except InvalidPoint as error:
-            raise _refused(error.message) from None
+    with located(source), source.open("rb") as file:
+        opened = _open(file)
+        count = _count(opened, size)
+        draft = _draft(opened, count, _blake2b(file, stages))
+        return write(target, draft, _powers(opened, count, stages("copying powers", count)), check=check)
 
 
 def _open(file: BinaryIO) -> _Opened:
@@ -255,4 +251,4 @@ def _u32(data: bytes, at: int) -> int:
 
 
 def _refused(reason: str) -> InvalidSrs:
-    return InvalidSrs(f"the .ptau file cannot be used: {reason}", hint=_HINT)
+    return InvalidSrs(f"the powers of tau cannot be used: {reason}", hint=_HINT)

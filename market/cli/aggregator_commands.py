@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,6 +53,21 @@ def settle(session: Session, job_id: JobId) -> dict[str, Any]:
             f"no round of job {job_id} can be settled now", hint="`gramercy job show` tells phases and times"
         )
     return {"job": job_id, "round": state.number}
+
+
+@command(app, "recompute")
+def recompute(
+    session: Session,
+    job_id: JobId,
+    number: Annotated[int, typer.Argument(min=1, metavar="ROUND", help="A settled round.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File for the aggregate.")],
+) -> dict[str, Any]:
+    """Recompute the aggregate of a settled round from its payloads: what `job challenge --aggregate` takes."""
+    aggregator = _aggregator(session, job_id, 0, entitled=False)
+    state = aggregator.job.require_round(number)
+    output.write_bytes(aggregator.recompute(state))
+    session.say(f"{output}: the aggregate of round {number}")
+    return {"job": job_id, "round": number, "path": str(output)}
 
 
 @command(key, "show")

@@ -1,8 +1,9 @@
-"""``gramercy job``: look at jobs; open a round."""
+"""``gramercy job``: look at jobs, open a round, verify settlements, challenge false ones."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +14,7 @@ from market.cli.session import Session
 if TYPE_CHECKING:
     from market.domain import Phase
 
-app = typer.Typer(name="job", help="Look at jobs; only opening a round needs a key.", no_args_is_help=True)
+app = typer.Typer(name="job", help="Look at jobs, verify and challenge them.", no_args_is_help=True)
 
 
 @command(app, "list")
@@ -92,6 +93,58 @@ def open_round(session: Session, job_id: JobId) -> dict[str, Any]:
     number = job.state.latest.number if job.state.latest else 0
     session.say(f"round {number} is open")
     return {"job": job_id, "round": number}
+
+
+@command(app, "verify")
+def verify(session: Session, job_id: JobId) -> dict[str, Any]:
+    """Check everything that a job's settlements claim, from chain and storage alone; exit code 5 if anything fails."""
+    from dataclasses import asdict
+
+    from market.services.audit import audit, count_checks
+
+    job = session.job(job_id, reading=True)
+    with session.counting("verifying", count_checks(job)) as advance:
+        found = audit(job, advance)
+    session.table(
+        f"job {job_id}",
+        ["round", "check", "", ""],
+        [[one.round or "", one.name, "holds" if one.holds else "FAILS", one.words] for one in found.checks],
+    )
+    found.require()
+    session.say(f"job {job_id}: {len(found.checks)} checks of {len(job.state.settled_rounds)} settled rounds hold")
+    return {
+        "job": job_id,
+        "rounds": len(job.state.settled_rounds),
+        "holds": True,
+        "checks": [asdict(one) for one in found.checks],
+    }
+
+
+@command(app, "challenge")
+def challenge(
+    session: Session,
+    job_id: JobId,
+    number: Annotated[int, typer.Argument(min=1, metavar="ROUND", help="A settled round in its challenge window.")],
+    aggregate: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The true aggregate, where the published file is another."),
+    ] = None,
+) -> dict[str, Any]:
+    """Prove that a round's aggregate is false: the round is voided, its aggregator slashed, and you are rewarded."""
+    from market.chain.transactions import format_coins
+    from market.services.challenge import challenge as send
+
+    job = session.job(job_id)
+    done = send(job, job.require_round(number), aggregate, session.report)
+    session.say(f"round {number} is void: {done.evidence.words}; reward {format_coins(done.reward)} coins")
+    return {
+        "job": job_id,
+        "round": number,
+        "fault": done.evidence.words,
+        "kind": done.evidence.kind,
+        "reward_wei": done.reward,
+        "gas": done.gas,
+    }
 
 
 def _state(phase: Phase) -> str:

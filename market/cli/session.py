@@ -157,6 +157,18 @@ class Session:
 
             yield stages
 
+    @contextlib.contextmanager
+    def counting(self, what: str, total: int) -> Iterator[Callable[[], None]]:
+        """Show a bar for so many steps, where a person watches; the value is called after each."""
+        if self.json or not self.console.is_terminal:
+            yield lambda: None
+            return
+        from rich.progress import Progress as Bar
+
+        with Bar(console=self.console, transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda: bar.advance(task)
+
     def say(self, text: str) -> None:
         """Print for a person; silent with ``--json``."""
         if not self.json:

@@ -15,8 +15,9 @@ from pathlib import Path
 from eth_account.signers.local import LocalAccount
 
 from aggregator.bn254 import decompress
-from aggregator.commitments import check_commitments
-from aggregator.errors import GramercyError, RuleNotApplicable
+from aggregator.commitments import check_commitments, combine_blindings
+from aggregator.errors import GramercyError, InvalidInput, RuleNotApplicable
+from aggregator.gram import weighted_sum
 from aggregator.randomness import SEED_BYTES
 from market import rounds
 from market.domain import Address, Phase, UpdateCommitted
@@ -27,7 +28,7 @@ from market.services.job import Job
 from market.services.journal import Journal
 from market.services.report import Report, silent
 from market.services.settling import PreparedSettlement, RoundInputs, prepare_settlement
-from market.services.updates import OpenedUpdate, open_update
+from market.services.updates import OpenedUpdate, open_update, pack_aggregate
 from market.storage.cid import Cid
 
 PATIENCE = 0.5
@@ -248,6 +249,28 @@ class Aggregator:
         )
         return True
 
+    def recompute(self, state: RoundState) -> bytes:
+        """Return the file of a settled round's true aggregate, recomputed from the payloads of the included trainers.
+
+        What a challenge needs where the published file is another.
+
+        Raises
+        ------
+        ContractRefused
+            If the round is not settled.
+        InvalidInput
+            If an included payload cannot be opened with our keys, or does not open its commitment.
+
+        """
+        if state.settled is None:
+            raise ContractRefused(f"round {state.number} is not settled", error="Market_WrongPhase")
+        opened = [self._open_update(state, commit) for commit in state.included]
+        if len(self._matching(opened)) != len(opened):
+            raise InvalidInput("an included payload does not match its commitment on chain")
+        weights = state.settled.settlement.weights
+        aggregate = weighted_sum([update.entries for update in opened], weights)
+        return pack_aggregate(aggregate, combine_blindings(weights, [update.blinding for update in opened]), {})
+
     def gather(self, state: RoundState, *, patient: bool = True) -> Gathered:
         """Fetch and check every committed payload; what is wrong with one excludes that one, with the reason.
 
@@ -311,7 +334,7 @@ class Aggregator:
         for place in culprits:
             commitment = opened[place].commit.commitment
             self._wrong[commitment] = "the payload does not match the commitment on chain"
-            del self._opened[commitment]
+            self._opened.pop(commitment, None)
         return [update for place, update in enumerate(opened) if place not in culprits]
 
     def _patience_ends(self, state: RoundState) -> int:

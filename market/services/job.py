@@ -78,6 +78,17 @@ class Job:
             raise self._uncreated()
         return self._state
 
+    def require_round(self, number: int) -> RoundState:
+        """Return a round; ContractRefused if it has not opened."""
+        state = self.state.round(number)
+        if state is None:
+            raise ContractRefused(
+                f"job {self.job_id} has no round {number}",
+                hint="`gramercy job show` lists the rounds",
+                error="Market_WrongPhase",
+            )
+        return state
+
     def refresh(self) -> bool:
         """Read new blocks; return whether there were any. ``now`` becomes chain time.
 

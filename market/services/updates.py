@@ -142,11 +142,17 @@ def fetch_aggregate(storage: Storage, settled: RoundSettled, *, dimension: int, 
         Cid.parse(settled.settlement.aggregate_cid),
         declared_bytes=settled.settlement.aggregate_bytes,
         limit=payload_limit(dimension, 8),
-        expected={"aggregate": TensorSpec("I64", (dimension,))},
+        expected=_aggregate_spec(dimension),
         workdir=workdir,
     )
-    notes = {name: text for name, text in payload.metadata.items() if name != "blinding"}
-    return OpenedAggregate(payload.arrays["aggregate"], _blinding(payload.metadata), notes)
+    return _opened_aggregate(payload)
+
+
+def read_aggregate(path: Path, *, dimension: int, workdir: Path) -> OpenedAggregate:
+    """Read an aggregate from a file on disk; SizeExceeded or PayloadError if it is none of this dimension."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".read-", dir=workdir) as scratch:
+        return _opened_aggregate(unpack_to_file(path, Path(scratch) / "tensors", _aggregate_spec(dimension)))
 
 
 def aggregate_fault(
@@ -221,6 +227,15 @@ def fetch_payload(
             packed.unlink()
             packed = plain
         return unpack_to_file(packed, Path(scratch) / "tensors.safetensors", expected)
+
+
+def _aggregate_spec(dimension: int) -> dict[str, TensorSpec]:
+    return {"aggregate": TensorSpec("I64", (dimension,))}
+
+
+def _opened_aggregate(payload: Payload) -> OpenedAggregate:
+    notes = {name: text for name, text in payload.metadata.items() if name != "blinding"}
+    return OpenedAggregate(payload.arrays["aggregate"], _blinding(payload.metadata), notes)
 
 
 def _blinding(metadata: Mapping[str, str]) -> Blinding:

@@ -1,0 +1,288 @@
+"""The audit: everything that a job's settlements claim, checked again from chain and storage alone.
+
+Nobody is trusted, no aggregator is asked: statements are rebuilt from the market's events, proofs are read from the
+transactions that settled, aggregates are fetched by their CIDs. Each check is one line of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from aggregator.aggregate import aggregate_root, check_aggregate
+from aggregator.bn254 import compress, decompress
+from aggregator.commitments import commit
+from aggregator.errors import GramercyError, InvalidInput, InvalidProof
+from aggregator.gram import unpack_gram
+from aggregator.proofs import verify_gram
+from aggregator.proofs.verifier import aggregate_commitment
+from aggregator.settlement import Outcome, settle
+from aggregator.srs import Srs
+from market import rounds
+from market.chain.settlements import SettlementCall, market_is_known, settlement_call
+from market.domain import Address, JobCreated, RoundSettled
+from market.errors import AuditFailed, ChainError
+from market.rounds import JobState, RoundState
+from market.services.job import Job
+from market.services.settling import RoundInputs
+from market.services.updates import OpenedAggregate, fetch_aggregate
+
+JOB_CHECKS = ("market", "manifest", "verifier")
+ROUND_CHECKS = (
+    "commitments",
+    "transaction",
+    "proof",
+    "rule",
+    "scores",
+    "payouts",
+    "scale",
+    "aggregate commitment",
+    "aggregate file",
+    "range",
+    "root",
+)
+Progress = Callable[[], None]
+"""Called after each check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was checked; ``round`` is None for what concerns the whole job."""
+
+    round: int | None
+    name: str
+    holds: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit found."""
+
+    job_id: int
+    checks: tuple[Check, ...]
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        """What does not hold."""
+        return tuple(check for check in self.checks if not check.holds)
+
+    def require(self) -> None:
+        """Raise unless everything holds.
+
+        Raises
+        ------
+        AuditFailed
+            Naming every check that failed.
+
+        """
+        if not self.failures:
+            return
+        named = [f"round {one.round}: {one.name}" if one.round else one.name for one in self.failures]
+        raise AuditFailed(
+            f"job {self.job_id} does not hold: {'; '.join(named)}",
+            hint="within its challenge window a round with a false aggregate is voided by `gramercy job challenge`",
+            failures=[{"round": one.round, "check": one.name, "words": one.words} for one in self.failures],
+        )
+
+
+def count_checks(job: Job) -> int:
+    """Return how many checks an audit of a job makes."""
+    return len(JOB_CHECKS) + len(ROUND_CHECKS) * len(job.state.settled_rounds)
+
+
+def audit(job: Job, progress: Progress = lambda: None) -> Audit:
+    """Check every settled round of a job; rounds that were overturned paid nothing and are passed over.
+
+    Raises
+    ------
+    ChainError
+        If the chain cannot be read.
+
+    """
+    found: list[Check] = []
+
+    def tell(check: Check) -> None:
+        found.append(check)
+        progress()
+
+    for check in _job_checks(job):
+        tell(check)
+    stakes = stakes_at_settlement(job)
+    srs = job.srs if all(check.holds for check in found) else None
+    for state in job.state.settled_rounds:
+        for check in _RoundAudit(job, state, stakes[state.number], srs).checks():
+            tell(check)
+    return Audit(job.job_id, tuple(found))
+
+
+def stakes_at_settlement(job: Job) -> dict[int, Mapping[Address, int]]:
+    """Return each trainer's stake at the time when each round was settled; a trainer may have left since."""
+    found: dict[int, Mapping[Address, int]] = {}
+    state: JobState | None = None
+    for event in job.market.events(job.market.first_block, job.market.head().number, job.job_id):
+        if isinstance(event, JobCreated):
+            state = rounds.start(event)
+        elif state is not None:
+            state = rounds.apply(state, event)
+            if isinstance(event, RoundSettled):
+                found[event.number] = state.stakes
+    return found
+
+
+def inputs_of(job: Job, state: RoundState, stakes: Mapping[Address, int]) -> RoundInputs:
+    """Return what the chain says of a round, for rebuilding its statement."""
+    return RoundInputs(
+        job.market.round_id(job.job_id, state.number), job.state.terms, state.opened.scale_exponent, stakes
+    )
+
+
+def _job_checks(job: Job) -> Iterator[Check]:
+    def market() -> str:
+        if not market_is_known(job.market):
+            raise ChainError("the contract is not the Market of this version of gramercy")
+        return "the published contract"
+
+    def manifest() -> str:
+        return f"{job.manifest.dimension} entries in {len(job.manifest.tensors)} tensors"
+
+    def verifier() -> str:
+        key = job.srs.key
+        kind = ", its secrets public: for development only" if key.development else ""
+        return f"the published contract, reference string {key.digest.hex()[:16]} of {key.size} powers{kind}"
+
+    for name, check in zip(JOB_CHECKS, (market, manifest, verifier), strict=True):
+        yield _checked(None, name, check)
+
+
+class _RoundAudit:
+    """The checks of one settled round. What several need is made once; when it cannot be made, each of them fails."""
+
+    def __init__(self, job: Job, state: RoundState, stakes: Mapping[Address, int], srs: Srs | None) -> None:
+        if state.settled is None:
+            raise AuditFailed(f"round {state.number} is not settled")
+        self._job, self._state, self._srs = job, state, srs
+        self._settled = state.settled
+        self._posted = state.settled.settlement
+        self._inputs = inputs_of(job, state, stakes)
+
+    def checks(self) -> Iterator[Check]:
+        """Make every check, in the order of `ROUND_CHECKS`."""
+        methods = (
+            self._commitments,
+            self._transaction,
+            self._proof,
+            self._rule,
+            self._scores,
+            self._payouts,
+            self._scale,
+            self._aggregate_commitment,
+            self._file,
+            self._range,
+            self._root,
+        )
+        for name, method in zip(ROUND_CHECKS, methods, strict=True):
+            yield _checked(self._state.number, name, method)
+
+    def _commitments(self) -> str:
+        words = [commit.commitment for commit in self._state.commits]
+        if any(decompress(word) is None for word in words):
+            raise InvalidInput("a commitment is the point at infinity")
+        if len(set(words)) != len(words):
+            raise InvalidInput("a commitment occurs twice")
+        return f"{len(words)} points, {len(self._state.included)} of them included"
+
+    def _transaction(self) -> str:
+        call = self._call
+        if (call.job_id, call.number, call.settlement) != (self._job.job_id, self._state.number, self._posted):
+            raise ChainError("the event tells another settlement than the transaction asked for")
+        if call.sender != self._settled.aggregator:
+            raise ChainError(f"{call.sender} sent it, {self._settled.aggregator} is on record")
+        ordinates = tuple(0 if point is None else point[1] for point in map(decompress, self._words()))
+        if self._posted.commitment_ys != ordinates:
+            raise InvalidInput("the posted ordinates are not those of the commitments")
+        return f"0x{call.transaction.hex()} by {call.sender}"
+
+    def _proof(self) -> str:
+        if self._srs is None:
+            raise InvalidProof("without a verifier that can be trusted, a proof shows nothing")
+        statement = self._inputs.gram_statement(self._state.included, self._posted.gram)
+        call = self._call
+        verify_gram(self._srs.key, statement, call.proof)
+        return f"{len(call.proof)} bytes show the Gram matrix of {statement.updates} updates"
+
+    def _rule(self) -> str:
+        _require_equal("weights", self._posted.weights, self._outcome.weights)
+        accepted = sum(self._outcome.accepted)
+        return f"{self._inputs.terms.rule} accepts {accepted} of {len(self._posted.weights)}"
+
+    def _scores(self) -> str:
+        _require_equal("scores", self._posted.scores, self._outcome.scores)
+        return self._inputs.terms.score
+
+    def _payouts(self) -> str:
+        _require_equal("payouts", self._posted.payouts, self._outcome.payouts)
+        _require_equal("sum", (self._settled.paid,), (sum(self._posted.payouts),))
+        return f"{self._settled.paid} of {self._inputs.terms.round_budget}"
+
+    def _scale(self) -> str:
+        _require_equal("scale", (self._posted.next_scale_exponent,), (self._outcome.next_scale_exponent,))
+        return f"2^{self._posted.next_scale_exponent} follows 2^{self._inputs.scale_exponent}"
+
+    def _aggregate_commitment(self) -> str:
+        statement = self._inputs.gram_statement(self._state.included, self._posted.gram)
+        if aggregate_commitment(statement, self._posted.weights) != self._posted.aggregate_commitment:
+            raise InvalidInput("the recorded aggregate commitment is not the weighted sum of the updates'")
+        return f"{self._posted.aggregate_commitment.hex()} = sum w_i C_i"
+
+    def _file(self) -> str:
+        if self._srs is None:
+            raise InvalidInput("the reference string is not known")
+        opened = self._opened
+        if compress(commit(self._srs, opened.entries, opened.blinding)) != self._posted.aggregate_commitment:
+            raise InvalidInput("the published aggregate does not open its commitment")
+        return f"{self._posted.aggregate_bytes} bytes open the commitment"
+
+    def _range(self) -> str:
+        terms, weight_sum = self._inputs.terms, sum(self._posted.weights)
+        check_aggregate(self._opened.entries, dimension=terms.dimension, weight_sum=weight_sum, bits=terms.bits)
+        return "every entry is one that updates in range add up to"
+
+    def _root(self) -> str:
+        if aggregate_root(self._opened.entries) != self._posted.aggregate_root:
+            raise InvalidInput("the recorded root is that of another file")
+        return self._posted.aggregate_root.hex()
+
+    def _words(self) -> Sequence[bytes]:
+        return [commit.commitment for commit in self._state.included]
+
+    @cached_property
+    def _call(self) -> SettlementCall:
+        return settlement_call(self._job.market, self._job.job_id, self._state.number)
+
+    @cached_property
+    def _outcome(self) -> Outcome:
+        stakes = [self._inputs.stakes[commit.trainer] for commit in self._state.included]
+        gram = unpack_gram(self._posted.gram, len(stakes))
+        return settle(self._inputs.terms.round_rules, gram, stakes, scale_exponent=self._inputs.scale_exponent)
+
+    @cached_property
+    def _opened(self) -> OpenedAggregate:
+        return fetch_aggregate(
+            self._job.storage, self._settled, dimension=self._inputs.terms.dimension, workdir=self._job.workdir
+        )
+
+
+def _require_equal(what: str, posted: Sequence[int], expected: Sequence[int]) -> None:
+    if tuple(posted) != tuple(expected):
+        place = next((i for i, pair in enumerate(zip(posted, expected, strict=False)) if pair[0] != pair[1]), None)
+        where = "" if place is None else f": {posted[place]} at place {place}, expected {expected[place]}"
+        raise InvalidInput(f"the posted {what} do not follow from the Gram matrix{where}")
+
+
+def _checked(number: int | None, name: str, check: Callable[[], str]) -> Check:
+    try:
+        return Check(number, name, True, check())
+    except GramercyError as error:
+        return Check(number, name, False, error.message)

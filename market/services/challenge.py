@@ -1,0 +1,196 @@
+"""Challenges: evidence that a recorded aggregate is false, built from files, checked, and sent to the market."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from eth_abi.abi import encode
+
+from aggregator.aggregate import LEAF_ENTRIES, aggregate_root, entry_bound, leaf_entries, leaf_path
+from aggregator.bn254 import Point, compress
+from aggregator.commitments import commit
+from aggregator.errors import InvalidInput
+from aggregator.proofs import open_chunk, verify_opening
+from aggregator.srs import Srs
+from market import rounds
+from market.domain import RoundSettled
+from market.errors import ContractRefused, StorageError
+from market.rounds import RoundState
+from market.services.job import Job
+from market.services.report import Report, silent
+from market.services.updates import OpenedAggregate, fetch_aggregate, read_aggregate
+
+OUT_OF_RANGE, FILE_MISMATCH = 1, 2
+_EVIDENCE = "(uint8,(uint256,uint256),uint256,uint256[],bytes,int64[],bytes32[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What shows that an aggregate is false, as the verifier takes it."""
+
+    kind: int
+    commitment: Point
+    start: int
+    values: tuple[int, ...]
+    opening: bytes
+    leaf: tuple[int, ...] = ()
+    path: tuple[bytes, ...] = ()
+    words: str = ""
+
+    def encode(self) -> bytes:
+        """Return ``abi.encode(Evidence)``."""
+        fields = (
+            self.kind,
+            self.commitment or (0, 0),
+            self.start,
+            list(self.values),
+            self.opening,
+            list(self.leaf),
+            list(self.path),
+        )
+        return encode([_EVIDENCE], [fields])
+
+
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """A settlement that was overturned; the reward was paid out."""
+
+    evidence: Evidence
+    reward: int
+    gas: int
+
+
+def challenge(job: Job, state: RoundState, true_aggregate: Path | None = None, report: Report = silent) -> Challenged:
+    """Prove a settled round's aggregate false, so that the round becomes void, and withdraw the reward.
+
+    Parameters
+    ----------
+    true_aggregate
+        A file of the aggregate that the recorded commitment is of, where the published file is of another; whoever
+        can open the round's payloads can make it (``gramercy aggregator recompute``).
+
+    Raises
+    ------
+    ContractRefused
+        If the round cannot be challenged now, or the market refuses.
+    InvalidInput
+        If the files show no fault, or none of them opens the commitment.
+
+    """
+    if state.settled is None or rounds.refusal_to_challenge(job.state, state.number, job.now) is not None:
+        raise ContractRefused(
+            f"round {state.number} cannot be challenged: it is {state.phase(job.now).name.lower()}",
+            hint="only a settled round within its challenge window can be",
+            error="Market_WrongPhase",
+        )
+    evidence = find_evidence(job, state.settled, true_aggregate)
+    report("evidence", {"round": state.number, "fault": evidence.words, "bytes": len(evidence.encode())})
+    receipt = job.market.challenge_settlement(job.job_id, state.number, evidence.encode())
+    job.refresh()
+    reward = withdraw_reward(job, report)
+    return Challenged(evidence, reward, int(receipt["gasUsed"]))
+
+
+def withdraw_reward(job: Job, report: Report = silent) -> int:
+    """Withdraw the account's rewards for challenges in a job; return the amount, 0 if there is none."""
+    address = job.market.account.address if job.market.account else ""
+    amount = job.state.rewards.get(address, 0)
+    if amount:
+        job.market.withdraw_reward(job.job_id, address)
+        job.refresh()
+        report("reward-withdrawn", {"job": job.job_id, "amount_wei": amount})
+    return amount
+
+
+def find_evidence(job: Job, settled: RoundSettled, true_aggregate: Path | None = None) -> Evidence:
+    """Return evidence that a recorded aggregate is false, checked as the verifier will.
+
+    Raises
+    ------
+    InvalidInput
+        If the files show no fault, or none of them opens the commitment.
+    StorageError
+        If the published file is needed and cannot be had.
+
+    """
+    dimension = job.state.terms.dimension
+    published: OpenedAggregate | None = None
+    unavailable: StorageError | None = None
+    try:
+        published = fetch_aggregate(job.storage, settled, dimension=dimension, workdir=job.workdir)
+    except StorageError as error:
+        unavailable = error
+    given = None if true_aggregate is None else read_aggregate(true_aggregate, dimension=dimension, workdir=job.workdir)
+    recorded = settled.settlement.aggregate_commitment
+    opener = next((one for one in (given, published) if one is not None and _opens(job.srs, one, recorded)), None)
+    if opener is None:
+        if unavailable is not None and given is None:
+            raise unavailable
+        raise InvalidInput(
+            f"no file at hand opens the aggregate commitment of round {settled.number}",
+            hint="pass --aggregate FILE with the true aggregate; an aggregator of the job makes it with "
+            "`gramercy aggregator recompute`",
+        )
+    return _out_of_range(job, settled, opener) or _mismatch(job, settled, opener, published)
+
+
+def _opens(srs: Srs, opened: OpenedAggregate, recorded: bytes) -> bool:
+    return compress(commit(srs, opened.entries, opened.blinding)) == recorded
+
+
+def _out_of_range(job: Job, settled: RoundSettled, opener: OpenedAggregate) -> Evidence | None:
+    bound = entry_bound(sum(settled.settlement.weights), job.state.terms.bits)
+    outside = np.flatnonzero((opener.entries > bound) | (opener.entries < -bound))
+    if not len(outside):
+        return None
+    place = int(outside[0])
+    words = f"entry {place} is {int(opener.entries[place])}, beyond the bound {bound}"
+    return _opened(job, settled, opener, place, 1, OUT_OF_RANGE, words=words)
+
+
+def _mismatch(job: Job, settled: RoundSettled, opener: OpenedAggregate, published: OpenedAggregate | None) -> Evidence:
+    root = settled.settlement.aggregate_root
+    if aggregate_root(opener.entries) == root:
+        raise InvalidInput(
+            f"the aggregate of round {settled.number} holds: commitment, range and root",
+            hint="there is nothing to challenge",
+        )
+    if published is None or aggregate_root(published.entries) != root:
+        raise InvalidInput(
+            f"the recorded root of round {settled.number} is that of no file at hand",
+            hint="the evidence needs the file that the root was made of",
+        )
+    leaf = int(np.flatnonzero(published.entries != opener.entries)[0]) // LEAF_ENTRIES
+    start = leaf * LEAF_ENTRIES
+    count = min(LEAF_ENTRIES, len(opener.entries) - start)
+    return _opened(
+        job,
+        settled,
+        opener,
+        start,
+        count,
+        FILE_MISMATCH,
+        leaf=leaf_entries(published.entries, leaf),
+        path=leaf_path(published.entries, leaf),
+        words=f"the published file differs from the committed aggregate from entry {start} on",
+    )
+
+
+def _opened(
+    job: Job,
+    settled: RoundSettled,
+    opener: OpenedAggregate,
+    start: int,
+    count: int,
+    kind: int,
+    *,
+    leaf: tuple[int, ...] = (),
+    path: tuple[bytes, ...] = (),
+    words: str,
+) -> Evidence:
+    round_id = job.market.round_id(settled.job_id, settled.number)
+    statement, opening = open_chunk(job.srs, round_id, opener.entries, opener.blinding, start=start, count=count)
+    verify_opening(job.srs.key, statement, opening)
+    return Evidence(kind, statement.commitment, start, statement.values, opening, leaf, path, words)

@@ -184,10 +184,10 @@ def read_header(file: BinaryIO) -> tuple[Header, int]:
         raise InvalidSrs(f"a header of {length} bytes is not possible", hint=_HINT)
     used = len(start) + length + _SUM_BYTES
     rest = file.read(length + _SUM_BYTES + -used % PAGE_BYTES)
-    text, sum_, padding = rest[:length], rest[length : length + _SUM_BYTES], rest[length + _SUM_BYTES :]
+    text, checksum = rest[:length], rest[length : length + _SUM_BYTES]
     if len(rest) != length + _SUM_BYTES + -used % PAGE_BYTES:
         raise InvalidSrs("the file ends in its header", hint=_HINT)
-    if hashlib.sha256(start + text).digest() != sum_ or any(padding):
+    if hashlib.sha256(start + text).digest() != checksum:
         raise InvalidSrs("the header is damaged", hint=_HINT)
     header = parse_header(text)
     if header.encode() != start + rest:

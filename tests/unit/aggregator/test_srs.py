@@ -106,6 +106,16 @@ def test_every_wrong_power_is_found(srs: Srs, monkeypatch: pytest.MonkeyPatch) -
             check_srs(wrong, SEED)
 
 
+def test_chunks_of_another_multiple_are_found(srs: Srs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within each chunk every step is right; only the step from one chunk to the next is not."""
+    monkeypatch.setattr(module, "CHUNK", 4)
+    powers = srs.powers.copy()
+    for index in range(4, SIZE):
+        powers = _changed(powers, index, 5 * pow(TAU, index, R))
+    with pytest.raises(InvalidSrs, match="one secret"):
+        check_srs(_with(srs, powers=powers, powers_digest=powers_digest(powers)), SEED)
+
+
 def test_two_errors_that_would_cancel_in_a_plain_sum_are_found(srs: Srs) -> None:
     powers = _changed(_changed(srs.powers, 4, pow(TAU, 4, R) + 1), 6, pow(TAU, 6, R) - 1)
     with pytest.raises(InvalidSrs, match="one secret"):

@@ -102,8 +102,17 @@ def test_a_change_of_any_byte_of_the_header_is_found(final: Path, tmp_path: Path
     changed = tmp_path / "changed.srs"
     for at in [*range(64), *range(64, offset, 31), offset - 1]:
         changed.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
-        with pytest.raises(InvalidSrs):
+        with pytest.raises(InvalidSrs) as caught:
             load(changed)
+        assert "damaged" in f"{caught.value.message} {caught.value.hint}" or at < 8
+
+
+def test_a_checksum_alone_tells_damage_from_a_wrong_field(final: Path, tmp_path: Path) -> None:
+    data = bytearray(final.read_bytes())
+    data[data.index(b'"size":9') + 7] ^= 1
+    changed = tmp_path / "changed.srs"
+    changed.write_bytes(data)
+    assert "the header is damaged" in refused(changed).message
 
 
 def test_a_change_of_any_point_is_found(final: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
 from aggregator.gram import pack_gram
@@ -17,17 +18,23 @@ from tests.contracts.harness import TRANSACTION_GAS_CAP
 from tests.contracts.scenario import Job, Scene, cid, escrow_value, point
 
 AT_MOST = {
-    "createJob": 316_000,
+    "createJob": 318_000,
     "joinJob": 61_000,
     "openRound": 64_000,
-    "commitUpdate": 147_000,
-    "settleRound": 460_000,
-    "claim": 46_000,
-    "leaveJob": 47_000,
+    "commitUpdate": 107_000,
+    "publishKey": 46_000,
+    "postBond": 58_000,
+    "settleRound": 410_000,
+    "challengeSettlement": 190_000,
+    "withdrawReward": 37_000,
+    "withdrawBond": 44_000,
+    "claim": 48_000,
+    "leaveJob": 48_000,
     "closeJob": 58_000,
     "withdrawRefund": 39_000,
 }
-"""Gas of the dearest call of the scenario below, rounded up; native coin, n = 8, f = 1, Multi-Krum."""
+"""Gas of the dearest call of the scenario below, rounded up; native coin, n = 8, f = 1, Multi-Krum, bonds; what proofs
+and evidence cost left aside."""
 
 
 class _Meter:
@@ -50,6 +57,9 @@ def _metered_job(scene: Scene, count: int, **changes: Any) -> tuple[_Meter, Job,
     with scene.chain.undone():
         meter.send(scene.create_call(terms), scene.owner, escrow_value(terms))
     job = scene.create(**changes)
+    bond = job.terms.aggregator_bond
+    for aggregator in scene.aggregators[: 2 if bond else 0]:
+        meter.send(job.calls.post_bond(), aggregator, bond)
     trainers = scene.trainers[:count]
     for i, trainer in enumerate(trainers):
         meter.send(job.calls.join(100 + i), trainer, 100 + i)
@@ -58,15 +68,31 @@ def _metered_job(scene: Scene, count: int, **changes: Any) -> tuple[_Meter, Job,
         meter.send(job.calls.commit(1, point(trainer), cid(trainer)), trainer)
     job.travel_to(Phase.SETTLING)
     meter.send(job.calls.settle(1, job.settlement()), scene.aggregators[0])
-    job.travel_to(Phase.FINAL)
     return meter, job, trainers
 
 
+def _challenge(meter: _Meter, job: Job, verifier: Contract) -> None:
+    """Overturn the latest round, whatever the evidence costs left aside."""
+    meter.scene.chain.send(verifier.functions.setFalse(job.id, job.number, True))
+    meter.send(job.calls.challenge(job.number), meter.scene.outsider)
+
+
 def test_gas_of_each_entry_point(scene: Scene) -> None:
-    meter, job, trainers = _metered_job(scene, 8, rounds=1)
+    verifier = scene.chain.deploy("FaultSwitchVerifier")
+    meter, job, trainers = _metered_job(
+        scene, 8, rounds=1, verifier=verifier.address, aggregator_bond=500, challenger_share_bps=2_500
+    )
+    _challenge(meter, job, verifier)
+    meter.send(job.calls.withdraw_reward(scene.outsider), scene.outsider)
+    meter.send(job.calls.withdraw(scene.owner), scene.owner)
+    job.open_and_commit(trainers)
+    job.settle(sender=scene.aggregators[1])
+    job.travel_to(Phase.FINAL)
+    meter.send(job.calls.withdraw_bond(scene.aggregators[1]), scene.aggregators[1])
+    meter.send(scene.market.functions.publishKey(b"\1" * 32), scene.aggregators[0])
     for trainer, amount in job.latest.payouts.items():
         if amount:
-            meter.send(job.calls.claim([1], trainer), trainer)
+            meter.send(job.calls.claim([2], trainer), trainer)
     meter.send(job.calls.close(), scene.outsider)
     meter.send(job.calls.withdraw(scene.owner), scene.owner)
     for trainer in trainers:
@@ -83,7 +109,28 @@ def test_invariant_21_the_largest_settlement_fits_a_transaction(scene: Scene, by
         scene, 64, max_trainers=64, min_trainers=64, byzantine=byzantine, rounds=1, commit_seconds=300
     )
     assert meter.used["settleRound"] < TRANSACTION_GAS_CAP
-    assert job.phase is Phase.FINAL
+    assert job.phase is Phase.CHALLENGEABLE
+
+
+@pytest.mark.slow
+def test_invariant_21_the_largest_settlement_can_be_overturned(scene: Scene) -> None:
+    verifier = scene.chain.deploy("FaultSwitchVerifier")
+    meter, job, _ = _metered_job(
+        scene,
+        64,
+        max_trainers=64,
+        min_trainers=64,
+        byzantine=0,
+        rounds=1,
+        commit_seconds=300,
+        rule="mean",
+        verifier=verifier.address,
+        aggregator_bond=500,
+        challenger_share_bps=1,
+    )
+    assert all(job.latest.payouts.values())
+    _challenge(meter, job, verifier)
+    assert meter.used["challengeSettlement"] < TRANSACTION_GAS_CAP // 20
 
 
 @pytest.mark.slow

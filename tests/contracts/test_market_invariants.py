@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from web3.contract import Contract
 
-from market.domain import NATIVE_COIN, Phase, Settlement
+from market.domain import NATIVE_COIN, Phase, Settlement, SettlementOverturned
 from tests.contracts.harness import ROOT, artifact, refused
 from tests.contracts.scenario import Job, Scene, cid, commitment, escrow_value, point, stranger, y_of
 
@@ -32,12 +34,25 @@ def _everybody_out(job: Job) -> int:
     for trainer in list(job.state.stakes):
         recipients.append(stranger((job.id, "stake", trainer)))
         job.leave(trainer, recipients[-1])
+    for aggregator in list(job.state.bonds):
+        recipients.append(stranger((job.id, "bond", aggregator)))
+        job.withdraw_bond(aggregator, recipients[-1])
+    for challenger in list(job.state.rewards):
+        recipients.append(stranger((job.id, "reward", challenger)))
+        job.withdraw_reward(challenger, recipients[-1])
     if not job.state.closed:
-        job.close()
+        job.close(scene.owner)
     if job.state.refund:
         recipients.append(stranger((job.id, "refund")))
         job.withdraw(recipients[-1])
     return sum(scene.balance(job.terms.token, recipient) for recipient in recipients)
+
+
+def _play(job: Job, trainers: Sequence[str], aggregator: str) -> None:
+    """Play a round to its end, settled by a given aggregator."""
+    job.open_and_commit(trainers)
+    job.settle(sender=aggregator)
+    job.travel_to(Phase.FINAL)
 
 
 @pytest.mark.filterwarnings("ignore:SELFDESTRUCT opcode:DeprecationWarning")  # py-evm's word on the opcode
@@ -57,20 +72,21 @@ def test_invariant_01_forced_coins_enter_no_account(scene: Scene) -> None:
 
 
 def test_invariant_02_what_goes_in_comes_out_to_the_unit(scene: Scene, token: str) -> None:
-    job = scene.create(token=token, rounds=3)
+    job, _ = _bonded(scene, token=token, rounds=3)
     trainers = job.join_all(6)
-    stakes = sum(job.state.stakes.values())
-    job.play_round(trainers)
+    stakes, second = sum(job.state.stakes.values()), scene.aggregators[1]
+    job.play_to_overturned(trainers)
     job.open()
     job.commit(trainers[0])
     job.travel_to(Phase.VOID)
     job.leave(trainers[5], stranger("leaver"))
     left = scene.balance(token, stranger("leaver"))
-    job.play_round(trainers[:5])
+    _play(job, trainers[:5], second)
     job.join(trainers[5], 500)
-    job.play_round(trainers)
+    _play(job, trainers, second)
+    _play(job, trainers, second)
     scene.check()
-    assert _everybody_out(job) + left == job.terms.escrow + stakes + 500
+    assert _everybody_out(job) + left == job.terms.escrow + stakes + 500 + 2 * 501
     assert scene.balance(token, scene.market.address) == 0
     scene.check()
 
@@ -188,15 +204,76 @@ def test_invariant_06_each_credit_is_paid_once(scene: Scene, token: str) -> None
     scene.check()
 
 
-def test_invariant_09_nobody_else_moves_a_balance(scene: Scene) -> None:
-    job = scene.create(rounds=1)
+@pytest.mark.parametrize("share", [0, 3_333, 10_000])
+def test_invariant_07_a_slash_is_the_bond_and_goes_where_the_job_says(scene: Scene, token: str, share: int) -> None:
+    job, _ = _bonded(scene, token=token, challenger_share_bps=share)
     trainers = job.join_all()
-    job.play_round(trainers)
+    held = scene.balance(token, scene.market.address)
+    job.play_to_overturned(trainers)
+    slash = job.latest.overturned
+    assert slash is not None
+    assert slash.bond == job.terms.aggregator_bond
+    assert slash.reward == job.state.rewards.get(scene.outsider, 0) == 501 * share // 10_000
+    assert job.state.refund == slash.bond - slash.reward
+    assert list(job.state.bonds) == [scene.aggregators[1]]
+    assert job.state.escrow == job.terms.escrow
+    assert job.state.liabilities == held == scene.balance(token, scene.market.address)
+    assert _everybody_out(job) == held
+    assert scene.balance(token, scene.market.address) == 0
+    scene.check()
+
+
+def test_invariant_08_a_bond_stays_within_reach_while_its_settlement_can_be_challenged(scene: Scene) -> None:
+    """At every second of the window the whole bond is there to be slashed, whatever its owner tried before."""
+    job, _ = _bonded(scene)
+    settler = scene.aggregators[0]
+    job.open_and_commit(job.join_all())
+    job.settle(sender=settler)
+    assert job.latest.settled is not None
+    end = job.latest.settled.challenge_end
+    while scene.chain.now < end:
+        with refused("Market_BondLocked", round=1):
+            job.attempt(job.calls.withdraw_bond(settler), settler)
+        with refused("Market_AlreadyBonded"):
+            job.attempt(job.calls.post_bond(), settler, 501)
+        with scene.chain.undone():
+            before = job.state
+            event = job.challenge()
+            assert isinstance(event, SettlementOverturned)
+            assert event.bond == 501
+        job.state = before
+        scene.chain.travel_to(min(scene.chain.now + 7, end) if scene.chain.now < end - 1 else end)
+    with refused("Market_WrongPhase", phase=Phase.FINAL):
+        job.attempt(job.calls.challenge(1), scene.outsider)
+    job.withdraw_bond(settler)
+
+
+def _bonded(scene: Scene, **changes: Any) -> tuple[Job, Contract]:
+    """Give a job with bonded aggregators, whose verifier calls the aggregates of its first two rounds false."""
+    verifier = scene.chain.deploy("FaultSwitchVerifier")
+    terms = {"verifier": verifier.address, "aggregator_bond": 501, "challenger_share_bps": 2_500, **changes}
+    job = scene.create(**terms)
+    for number in (1, 2):
+        scene.chain.send(verifier.functions.setFalse(job.id, number, True))
+    for aggregator in scene.aggregators:
+        job.post_bond(aggregator)
+    return job, verifier
+
+
+def test_invariant_09_nobody_else_moves_a_balance(scene: Scene) -> None:
+    job, _ = _bonded(scene, rounds=1)
+    trainers = job.join_all()
+    job.play_to_overturned(trainers, scene.trainers[9])
+    job.open()
+    job.travel_to(Phase.VOID)
+    _play(job, trainers, scene.aggregators[1])
     job.close()
-    for caller in (scene.outsider, *scene.aggregators, scene.owner):
+    for caller in (scene.outsider, scene.aggregators[0], scene.owner):
         for call, error in (
+            (job.calls.withdraw_bond(caller), "Market_NotBonded"),
+            (job.calls.withdraw_reward(caller), "Market_NothingToWithdraw"),
             (job.calls.leave(caller), "Market_NotTrainer"),
-            (job.calls.claim([1], caller), "Market_NothingToClaim"),
+            (job.calls.claim([3], caller), "Market_NothingToClaim"),
         ):
             with refused(error):
                 job.attempt(call, caller)
@@ -224,6 +301,26 @@ def test_invariant_12_a_round_has_one_settlement_and_it_never_changes(scene: Sce
     with refused("Market_WrongPhase", round=1, phase=Phase.FINAL):
         job.attempt(other, scene.aggregators[0])
     assert list(job.state.rounds[0].payouts.values()) == [5, 4, 3, 2, 1]
+    scene.check()
+
+
+def test_invariant_12_an_overturned_round_is_over_for_good(scene: Scene) -> None:
+    job, verifier = _bonded(scene)
+    job.play_to_overturned(job.join_all())
+    view, second = scene.market.functions, scene.aggregators[1]
+    before = scene.chain.call(view.round(job.id, 1))
+    scene.chain.send(verifier.functions.setFalse(job.id, 1, False))
+    again, opened = job.calls.settle(1, job.settlement()), job.latest.opened
+    for moment in (scene.chain.now, opened.settle_end - 1, opened.settle_end, opened.settle_end + 10**6):
+        scene.chain.travel_to(moment)
+        for call, caller in (
+            (again, second),
+            (job.calls.challenge(1), scene.outsider),
+            (job.calls.claim([1], scene.trainers[0]), scene.trainers[0]),
+        ):
+            with refused("Market_WrongPhase", jobId=job.id, round=1, phase=Phase.VOID):
+                job.attempt(call, caller)
+    assert scene.chain.call(view.round(job.id, 1)) == before
     scene.check()
 
 
@@ -271,6 +368,10 @@ def test_invariant_18_calls_of_third_parties_change_no_exit_and_no_deadline(scen
         job.calls.claim([], scene.outsider),
         job.calls.leave(trainers[0]),
         job.calls.withdraw(scene.outsider),
+        job.calls.post_bond(),
+        job.calls.withdraw_bond(scene.outsider),
+        job.calls.challenge(1),
+        job.calls.withdraw_reward(scene.outsider),
     ]
     for phase in (None, Phase.SETTLING, Phase.VOID):
         if phase is not None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 from web3.contract import Contract
 
-from market.domain import NATIVE_COIN, Phase
+from market import rounds
+from market.domain import NATIVE_COIN, BondPosted, Phase
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene, stranger
+from tests.contracts.scenario import Job, Scene, calldata, stranger
 
 
 def _open_and_commit_some(job: Job, trainers: Sequence[str]) -> None:
@@ -44,6 +46,18 @@ def _opened_at_the_last_second(job: Job, trainers: Sequence[str]) -> None:
     _open_and_commit_some(job, trainers)
 
 
+def _overturned(job: Job, trainers: Sequence[str]) -> None:
+    """Play a round to its end and have the next one overturned, so that every kind of credit is open."""
+    job.play_round(trainers)
+    job.play_to_overturned(trainers)
+
+
+def _played_after_an_overturned_one(job: Job, trainers: Sequence[str]) -> None:
+    _overturned(job, trainers)
+    job.open_and_commit(trainers)
+    job.settle(sender=job.scene.aggregators[1])
+
+
 def _closed(job: Job, trainers: Sequence[str]) -> None:
     job.play_round(trainers)
     job.scene.chain.travel_to(job.terms.deadline)
@@ -62,6 +76,8 @@ STATES: dict[str, Callable[[Job, Sequence[str]], object]] = {
     "between rounds, after a void one": _between_rounds,
     "last round challengeable": _second_challengeable,
     "opened at the last second": _opened_at_the_last_second,
+    "overturned": _overturned,
+    "played on after an overturned one": _played_after_an_overturned_one,
     "closed": _closed,
 }
 
@@ -91,28 +107,51 @@ def _owner_out(job: Job) -> int:
     return job.scene.balance(job.terms.token, recipient)
 
 
+def _aggregator_out(job: Job, aggregator: str) -> int:
+    recipient = stranger((job.id, aggregator))
+    job.withdraw_bond(aggregator, recipient)
+    return job.scene.balance(job.terms.token, recipient)
+
+
+def _challenger_out(job: Job) -> int:
+    recipient = stranger((job.id, "challenger"))
+    job.withdraw_reward(job.scene.outsider, recipient)
+    return job.scene.balance(job.terms.token, recipient)
+
+
+def _ways_out(job: Job) -> list[tuple[Callable[[], int], int]]:
+    """Return for each party how it takes its own out by itself, and how much that has to be."""
+    state, now = job.state, job.scene.chain.now
+    ways: list[tuple[Callable[[], int], int]] = [
+        (partial(_trainer_out, job, trainer), stake + sum(state.claimable(trainer, now).values()))
+        for trainer, stake in state.stakes.items()
+    ]
+    ways += [(partial(_aggregator_out, job, account), bond) for account, bond in state.bonds.items()]
+    ways += [(partial(_challenger_out, job), reward) for reward in state.rewards.values()]
+    return [*ways, (partial(_owner_out, job), state.escrow + state.refund)]
+
+
 @pytest.mark.parametrize("native", [True, False], ids=["coin", "token"])
 @pytest.mark.parametrize("state", STATES)
 def test_invariant_14_each_party_alone_gets_its_own_out(scene: Scene, state: str, native: bool) -> None:
     token = NATIVE_COIN if native else scene.chain.deploy("StandardToken").address
-    job = scene.create(token=token)
+    verifier = scene.chain.deploy("FaultSwitchVerifier")
+    job = scene.create(token=token, verifier=verifier.address, aggregator_bond=500, challenger_share_bps=2_500)
+    scene.chain.send(verifier.functions.setFalse(job.id, 2, True))
+    for aggregator in scene.aggregators:
+        job.post_bond(aggregator)
     trainers = job.join_all()
     STATES[state](job, trainers)
     scene.chain.travel_to(max(_end(job), scene.chain.now))
-    now, before = scene.chain.now, job.state
-    own = {t: before.stakes[t] + sum(before.claimable(t, now).values()) for t in trainers}
-    unclaimed = sum(own.values()) - sum(before.stakes.values())
-    assert before.liabilities == before.escrow + before.refund + sum(before.stakes.values()) + unclaimed
-    for trainer in (trainers[0], trainers[-1]):
+    before, ways = job.state, _ways_out(job)
+    assert sum(amount for _, amount in ways) == before.liabilities
+    assert bool(before.rewards) == ("overturned" in state)
+    for way_out, amount in (ways[0], *ways[len(trainers) - 1 :]):
         with scene.chain.undone():
-            assert _trainer_out(job, trainer) == own[trainer]
+            assert way_out() == amount
         job.state = before
-    with scene.chain.undone():
-        assert _owner_out(job) == before.escrow + before.refund
-    job.state = before
-    for trainer in reversed(trainers):  # and all of them, in whatever order
-        assert _trainer_out(job, trainer) == own[trainer]
-    assert _owner_out(job) == before.escrow + before.refund
+    for way_out, amount in ways[::-1]:  # and all of them, in whatever order
+        assert way_out() == amount
     scene.check()
     assert scene.balance(token, scene.market.address) == 0
 
@@ -148,6 +187,27 @@ def test_invariant_15_an_absent_aggregator_costs_nothing(scene: Scene) -> None:
     scene.check()
 
 
+def test_invariant_15_absent_and_slashed_aggregators_cost_the_others_nothing_more(scene: Scene) -> None:
+    """Bonds of those who stay away lock nobody's money, and a job whose aggregators are all gone ends as usual."""
+    verifier = scene.chain.deploy("FaultSwitchVerifier")
+    job = scene.create(verifier=verifier.address, aggregator_bond=500, challenger_share_bps=2_500)
+    trainers = job.join_all()
+    job.post_bond(scene.aggregators[0])
+    for number in range(1, 4):
+        scene.chain.send(verifier.functions.setFalse(job.id, number, True))
+    job.play_to_overturned(trainers)
+    job.open_and_commit(trainers)  # the other one never posted a bond: nobody can settle
+    job.travel_to(Phase.VOID)
+    assert job.state.escrow == job.terms.escrow
+    scene.chain.travel_to(job.terms.deadline)
+    assert _owner_out(job) == job.terms.escrow + 375
+    for trainer in trainers:
+        assert _trainer_out(job, trainer) > 0
+    assert _challenger_out(job) == 125
+    scene.check()
+    assert scene.chain.balance(scene.market.address) == 0
+
+
 def test_invariant_16_payments_of_an_absent_owner_stay_claimable_for_ever(scene: Scene) -> None:
     job = scene.create()
     trainers = job.join_all()
@@ -172,6 +232,8 @@ def _refused_payment(hostile: Contract, job: Job, call: str) -> None:
         "claim": job.calls.claim([1], address),
         "leave": job.calls.leave(address),
         "withdraw": job.calls.withdraw(address),
+        "withdraw bond": job.calls.withdraw_bond(address),
+        "withdraw reward": job.calls.withdraw_reward(address),
     }
     reverting = any(entry.get("name") == "Reverting_NoCoins" for entry in hostile.abi)
     with refused("Reverting_NoCoins" if reverting else "FailedCall"):
@@ -211,6 +273,43 @@ def test_invariant_17_a_hostile_owner_blocks_nobody(scene: Scene, hostile: Contr
     assert scene.chain.balance(stranger("friend")) == refund
     scene.check()
     assert scene.chain.balance(scene.market.address) == 0
+
+
+def test_invariant_17_a_hostile_aggregator_and_a_hostile_challenger_block_nobody(
+    scene: Scene, hostile: Contract
+) -> None:
+    """One contract that takes no coins settles, is slashed by its own challenge, and posts a bond elsewhere."""
+    verifier = scene.chain.deploy("FaultSwitchVerifier")
+    parties = [hostile.address, *scene.aggregators]
+    jobs = [
+        scene.create(verifier=verifier.address, aggregators=parties, aggregator_bond=500, challenger_share_bps=2_500)
+        for _ in range(2)
+    ]
+    for job in jobs:
+        # a receiver that reverts gets its coins by force: its own calls bring them along
+        scene.chain.send(
+            hostile.functions.perform(scene.market.address, 500, calldata(job.calls.post_bond())), value=500
+        )
+        job.state = rounds.apply(job.state, BondPosted(job.id, hostile.address, 500))
+        job.post_bond(scene.aggregators[0])
+    job, other = jobs
+    trainers = job.join_all()
+    job.open_and_commit(trainers)
+    job.settle(sender=hostile.address)
+    scene.chain.send(verifier.functions.setFalse(job.id, 1, True))
+    job.challenge(hostile.address)
+    _refused_payment(hostile, job, "withdraw reward")
+    _refused_payment(hostile, other, "withdraw bond")
+    job.play_round(trainers)
+    for trainer in trainers:
+        assert _trainer_out(job, trainer) > 0
+    assert _aggregator_out(job, scene.aggregators[0]) == 500
+    scene.chain.travel_to(job.terms.deadline)
+    assert _owner_out(job) > 0
+    job.withdraw_reward(hostile.address, stranger("friend"))
+    other.withdraw_bond(hostile.address, stranger("friend"))
+    assert scene.chain.balance(stranger("friend")) == 125 + 500
+    scene.check()
 
 
 def test_invariant_17_a_failed_payment_leaves_the_credit_as_it_was(scene: Scene, hostile: Contract) -> None:

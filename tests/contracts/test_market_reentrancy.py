@@ -43,7 +43,14 @@ def _guarded(scene: Scene, job_id: int, wallet: Contract) -> list[ContractFuncti
         scene.market.functions.settleRound(job_id, 1, settlement, b""),
         calls.claim([1], wallet.address),
         calls.withdraw(wallet.address),
+        calls.post_bond(),
+        calls.withdraw_bond(wallet.address),
+        calls.challenge(1),
+        calls.withdraw_reward(wallet.address),
     ]
+
+
+GUARDED = 10
 
 
 def _token(scene: Scene, name: str) -> str:
@@ -83,7 +90,7 @@ def test_invariant_20_no_reentry_while_a_payout_is_claimed(scene: Scene, token: 
     _arm(scene, wallet, [*_guarded(scene, job.id, wallet), job.calls.claim([1], wallet.address)])
     before = scene.balance(token, wallet.address)
     job.claim(wallet.address)
-    assert _answers(scene, wallet) == [GUARD] * 7
+    assert _answers(scene, wallet) == [GUARD] * (GUARDED + 1)
     assert scene.balance(token, wallet.address) - before == job.latest.payouts[wallet.address]
     scene.check()
 
@@ -94,7 +101,7 @@ def test_invariant_20_no_reentry_while_a_stake_is_returned(scene: Scene, token: 
     _arm(scene, wallet, [*_guarded(scene, job.id, wallet), job.calls.commit(2, point(1), cid(1))])
     before = scene.balance(token, wallet.address)
     job.leave(wallet.address)
-    assert _answers(scene, wallet) == [GUARD] * 6 + ["Market_NotTrainer"]
+    assert _answers(scene, wallet) == [GUARD] * GUARDED + ["Market_NotTrainer"]
     assert scene.balance(token, wallet.address) - before == 100
     scene.check()
 
@@ -105,7 +112,7 @@ def test_invariant_20_no_reentry_while_a_refund_is_withdrawn(scene: Scene, token
     _arm(scene, wallet, [*_guarded(scene, job.id, wallet), job.calls.close(), job.calls.open()])
     before = scene.balance(token, wallet.address)
     job.withdraw()
-    assert _answers(scene, wallet) == [GUARD] * 6 + ["Market_JobClosed"] * 2
+    assert _answers(scene, wallet) == [GUARD] * GUARDED + ["Market_JobClosed"] * 2
     assert scene.balance(token, wallet.address) - before == job.terms.escrow
     scene.check()
 
@@ -118,7 +125,7 @@ def test_invariant_20_no_reentry_while_a_stake_is_taken(scene: Scene) -> None:
     _hook(scene, wallet, token)
     _arm(scene, wallet, _guarded(scene, job.id, wallet))
     job.send(job.calls.join(100), wallet.address)
-    assert _answers(scene, wallet) == [GUARD] * 6
+    assert _answers(scene, wallet) == [GUARD] * GUARDED
     assert scene.balance(token, wallet.address) == 100
     scene.check()
 
@@ -132,17 +139,75 @@ def test_invariant_20_a_job_closed_while_it_is_being_paid_for_still_balances(sce
     _hook(scene, wallet, token)
     _arm(scene, wallet, [scene.market.functions.closeJob(1), *_guarded(scene, 1, wallet)])
     scene.send(scene.create_call(terms), wallet.address)
-    assert _answers(scene, wallet) == [""] + [GUARD] * 6
+    assert _answers(scene, wallet) == [""] + [GUARD] * GUARDED
     assert scene.chain.call(scene.market.functions.job(1))[5:] == (0, terms.escrow)
     assert scene.balance(token, scene.market.address) == terms.escrow
 
 
+def _bonded_by_wallet(scene: Scene, token: str, wallet: Contract) -> tuple[Job, Contract]:
+    """Give a job in whose first round the wallet can settle, and the verifier that finds fault when told."""
+    verifier = scene.chain.deploy("FaultSwitchVerifier")
+    job = scene.create(
+        aggregators=[wallet.address, *scene.aggregators],
+        token=token,
+        verifier=verifier.address,
+        aggregator_bond=500,
+        challenger_share_bps=2_500,
+    )
+    if token == NATIVE_COIN:
+        scene.chain.send_raw({"to": wallet.address}, value=500)
+    job.post_bond(wallet.address)
+    job.open_and_commit(job.join_all())
+    scene.chain.send(verifier.functions.setFalse(job.id, 1, True))
+    return job, verifier
+
+
+def test_invariant_20_no_reentry_while_a_bond_is_taken(scene: Scene) -> None:
+    token = _token(scene, "callback token")
+    wallet = scene.wallet("ReenteringReceiver")
+    job = scene.create(token=token, aggregators=[wallet.address], aggregator_bond=500)
+    scene.fund(token, wallet.address, 1_000)
+    _hook(scene, wallet, token)
+    _arm(scene, wallet, _guarded(scene, job.id, wallet))
+    job.send(job.calls.post_bond(), wallet.address)
+    assert _answers(scene, wallet) == [GUARD] * GUARDED
+    assert scene.balance(token, wallet.address) == 500
+    scene.check()
+
+
+def test_invariant_20_no_reentry_while_a_bond_is_returned(scene: Scene, token: str, wallet: Contract) -> None:
+    job, _ = _bonded_by_wallet(scene, token, wallet)
+    settle = job.calls.settle(1, job.settlement())
+    _arm(scene, wallet, [*_guarded(scene, job.id, wallet), settle])
+    before = scene.balance(token, wallet.address)
+    job.withdraw_bond(wallet.address)
+    assert _answers(scene, wallet) == [GUARD] * (GUARDED + 1)  # or it would settle while its bond is on its way out
+    assert scene.balance(token, wallet.address) - before == 500
+    scene.check()
+
+
+def test_invariant_20_no_reentry_while_a_reward_is_withdrawn(scene: Scene, token: str, wallet: Contract) -> None:
+    job, _ = _bonded_by_wallet(scene, token, wallet)
+    job.settle(sender=wallet.address)
+    job.challenge(wallet.address)  # its own fault: it keeps the challenger's share
+    _arm(scene, wallet, [*_guarded(scene, job.id, wallet), job.calls.open()])
+    before = scene.balance(token, wallet.address)
+    events = scene.send(job.calls.withdraw_reward(wallet.address), wallet.address)
+    assert [type(event).__name__ for event in events] == ["RewardWithdrawn", "RoundOpened"]  # harmless, and so free
+    assert _answers(scene, wallet) == [GUARD] * GUARDED + [""]
+    assert scene.balance(token, wallet.address) - before == 125
+    scene.check()
+
+
 def _views(scene: Scene, job: Job, account: str) -> list[ContractFunction]:
     view = scene.market.functions
-    return [view.job(job.id), view.stakeOf(job.id, account), view.payoutOf(job.id, 1, account), view.phase(job.id, 1)]
+    return [
+        *(view.job(job.id), view.stakeOf(job.id, account), view.payoutOf(job.id, 1, account), view.phase(job.id, 1)),
+        *(view.bondOf(job.id, account), view.rewardOf(job.id, account), view.isAggregator(job.id, account)),
+    ]
 
 
-@pytest.mark.parametrize("action", ["claim", "leave", "withdraw"])
+@pytest.mark.parametrize("action", ["claim", "leave", "withdraw", "withdraw bond", "withdraw reward"])
 def test_invariant_20_views_show_the_state_afterwards_while_money_moves(
     scene: Scene, token: str, wallet: Contract, action: str
 ) -> None:
@@ -150,12 +215,19 @@ def test_invariant_20_views_show_the_state_afterwards_while_money_moves(
     if action == "withdraw":
         job = scene.create(owner=wallet.address, token=token)
         job.close(wallet.address)
+    if "bond" in action or "reward" in action:
+        job, _ = _bonded_by_wallet(scene, token, wallet)
+    if "reward" in action:
+        job.settle(sender=wallet.address)
+        job.challenge(wallet.address)
     views = _views(scene, job, wallet.address)
     _arm(scene, wallet, views)
     act: dict[str, Callable[[], object]] = {
         "claim": lambda: job.claim(wallet.address),
         "leave": lambda: job.leave(wallet.address),
         "withdraw": job.withdraw,
+        "withdraw bond": lambda: job.withdraw_bond(wallet.address),
+        "withdraw reward": lambda: job.withdraw_reward(wallet.address),
     }
     act[action]()
     seen = [data for _, data in scene.chain.call(wallet.functions.answers())]
@@ -176,17 +248,29 @@ def test_invariant_20_a_verifier_cannot_call_back(scene: Scene) -> None:
         job.calls.open(),
         job.calls.close(),
         job.calls.claim([1], stranger(1)),
+        job.calls.challenge(1),
+        job.calls.post_bond(),
+        job.calls.withdraw_bond(stranger(1)),
     ]
     scene.chain.send(verifier.functions.arm([calldata(call) for call in attacks]))
     job.settle(settlement)
+    job.challenge()
     scene.check()
 
 
 def test_invariant_20_a_verifier_sees_nothing_of_the_settlement_it_verifies(scene: Scene) -> None:
-    job = scene.create(verifier=scene.chain.deploy("PryingVerifier").address)
+    job = scene.create(verifier=scene.chain.deploy("PryingVerifier").address, aggregator_bond=500)
     trainers = job.join_all()
+    job.post_bond()
     job.play_round(trainers)
     job.play_round(trainers)
+    scene.check()
+
+
+def test_invariant_20_a_verifier_sees_nothing_of_the_slash_it_decides(scene: Scene) -> None:
+    job = scene.create(verifier=scene.chain.deploy("PryingVerifier").address, aggregator_bond=500)
+    job.post_bond()
+    job.play_to_overturned(job.join_all())
     scene.check()
 
 
@@ -198,10 +282,12 @@ def test_every_function_that_moves_money_or_settles_is_guarded(scene: Scene) -> 
         if entry["type"] == "function" and entry["stateMutability"] in ("nonpayable", "payable")
     }
     guarded = {"createJob", "joinJob", "leaveJob", "settleRound", "claim", "withdrawRefund"}
-    assert set(mutating) == guarded | {"openRound", "commitUpdate", "closeJob"}
+    guarded |= {"postBond", "withdrawBond", "challengeSettlement", "withdrawReward"}
+    assert set(mutating) == guarded | {"openRound", "commitUpdate", "closeJob", "publishKey"}
     assert {name for name, entry in mutating.items() if entry["stateMutability"] == "payable"} == {
         "createJob",
         "joinJob",
+        "postBond",
     }
 
 

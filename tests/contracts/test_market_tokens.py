@@ -10,15 +10,22 @@ from tests.contracts.scenario import Job, Scene, escrow_value, stranger
 
 
 def _play_to_the_end(scene: Scene, job: Job) -> None:
-    """Play both rounds, claim, close, withdraw and leave; nothing may remain."""
+    """Play a round that is overturned and two that are not, claim, close, withdraw and leave; nothing may remain."""
     trainers = job.join_all()
+    for aggregator in scene.aggregators:
+        job.post_bond(aggregator)
+    job.play_to_overturned(trainers)
     for _ in range(2):
-        job.play_round(trainers)
+        job.open_and_commit(trainers)
+        job.settle(sender=scene.aggregators[1])
+        job.travel_to(Phase.FINAL)
     for trainer in trainers:
         numbers = list(job.state.claimable(trainer, scene.chain.now))
         if numbers:
             job.claim(trainer, numbers, stranger(trainer))
         job.leave(trainer, stranger(trainer))
+    job.withdraw_reward(scene.outsider, stranger("challenger"))
+    job.withdraw_bond(scene.aggregators[1], stranger("aggregator"))
     job.close()
     job.withdraw(stranger("owner"))
     scene.check()
@@ -29,14 +36,16 @@ def _play_to_the_end(scene: Scene, job: Job) -> None:
     "name", ["StandardToken", "NoReturnToken", "FalseReturnToken", "BlocklistToken", "CallbackToken", "FeeToken"]
 )
 def test_a_token_that_delivers_serves_a_whole_job(scene: Scene, name: str) -> None:
-    token = scene.chain.deploy(name).address
-    _play_to_the_end(scene, scene.create(token=token))
+    token, verifier = scene.chain.deploy(name).address, scene.chain.deploy("FaultSwitchVerifier")
+    job = scene.create(token=token, verifier=verifier.address, aggregator_bond=500, challenger_share_bps=2_500)
+    scene.chain.send(verifier.functions.setFalse(job.id, 1, True))
+    _play_to_the_end(scene, job)
     assert scene.balance(token, scene.market.address) == 0
 
 
 def test_a_fee_on_transfer_is_refused_at_every_deposit(scene: Scene) -> None:
     token = scene.chain.deploy("FeeToken")
-    job = scene.create(token=token.address)
+    job = scene.create(token=token.address, aggregator_bond=1_000)
     scene.chain.send(token.functions.setFee(1))
     trainer, terms = scene.trainers[0], scene.terms(token=token.address, round_budget=10_000, rounds=1)
     scene.fund(token.address, scene.owner, terms.escrow)
@@ -48,6 +57,9 @@ def test_a_fee_on_transfer_is_refused_at_every_deposit(scene: Scene) -> None:
     scene.chain.send(token.functions.setFee(10))
     with refused("Assets_InexactTransfer", received=999, expected=1_000):
         job.attempt(job.calls.join(1_000), scene.trainers[1])
+    scene.fund(token.address, scene.aggregators[0], 1_000)
+    with refused("Assets_InexactTransfer", received=999, expected=1_000):
+        job.attempt(job.calls.post_bond(), scene.aggregators[0])
     scene.check()
 
 
@@ -97,12 +109,19 @@ def test_a_rebase_upwards_is_owed_to_nobody(scene: Scene) -> None:
 
 
 def test_a_transfer_that_answers_false_moves_nothing_in_the_books(scene: Scene) -> None:
-    token = scene.chain.deploy("FalseReturnToken")
-    job = scene.create(token=token.address)
+    token, (one, other) = scene.chain.deploy("FalseReturnToken"), scene.aggregators
+    job = scene.create(token=token.address, aggregator_bond=500)
     trainer = job.join_all()[0]
+    job.post_bond(one)
     scene.fund(token.address, scene.trainers[5], 100)
+    scene.fund(token.address, other, 500)
     scene.chain.send(token.functions.freeze(True))
-    for call, sender in ((job.calls.leave(trainer), trainer), (job.calls.join(100), scene.trainers[5])):
+    for call, sender in (
+        (job.calls.leave(trainer), trainer),
+        (job.calls.join(100), scene.trainers[5]),
+        (job.calls.withdraw_bond(one), one),
+        (job.calls.post_bond(), other),
+    ):
         with refused("SafeERC20FailedOperation", token=token.address):
             job.attempt(call, sender)
     terms = scene.terms(token=token.address)
@@ -111,6 +130,7 @@ def test_a_transfer_that_answers_false_moves_nothing_in_the_books(scene: Scene) 
     scene.check()
     scene.chain.send(token.functions.freeze(False))
     job.leave(trainer)
+    job.withdraw_bond(one)
     scene.check()
 
 
@@ -147,6 +167,31 @@ def test_a_blocked_trainer_names_another_recipient_and_blocks_nobody(scene: Scen
     job.claim(blocked, recipient=stranger("friend"))
     job.leave(blocked, stranger("friend"))
     assert scene.balance(token.address, stranger("friend")) == job.state.rounds[0].payouts[blocked] + 100
+    scene.check()
+
+
+def test_blocked_aggregators_and_challengers_name_another_recipient(scene: Scene) -> None:
+    token, verifier = scene.chain.deploy("BlocklistToken"), scene.chain.deploy("FaultSwitchVerifier")
+    job = scene.create(token=token.address, verifier=verifier.address, aggregator_bond=500, challenger_share_bps=2_500)
+    scene.chain.send(verifier.functions.setFalse(job.id, 1, True))
+    one, other = scene.aggregators
+    for aggregator in (one, other):
+        job.post_bond(aggregator)
+    trainers = job.join_all()
+    job.open_and_commit(trainers)
+    job.settle(sender=one)
+    for account in (one, other, scene.outsider):
+        scene.chain.send(token.functions.setBlocked(account, True))
+    job.challenge(scene.outsider)  # whether anybody can be paid plays no part in it
+    for call, account in (
+        (job.calls.withdraw_bond(other), other),
+        (job.calls.withdraw_reward(scene.outsider), scene.outsider),
+    ):
+        with refused("Blocklist_Blocked", account=account):
+            job.attempt(call, account)
+    job.withdraw_bond(other, stranger("friend"))
+    job.withdraw_reward(scene.outsider, stranger("friend"))
+    assert scene.balance(token.address, stranger("friend")) == 500 + 125
     scene.check()
 
 

@@ -1,7 +1,9 @@
 """The contract against the reducer: random actors, arguments and times; the same outcome and books after each step.
 
-Two jobs share a market: one pays coins and is settled through the attested verifier, one pays tokens and has a verifier
-that accepts anything. Whatever an actor tries, the reducer says beforehand by which error it is refused, if at all.
+Two jobs share a market: one pays coins, and its verifier checks figures and finds fault with the aggregates that it is
+told are false; one pays tokens and has a verifier that accepts anything, challenges too. Both ask for bonds, and one of
+the aggregators is the owner. Whatever an actor tries, the reducer says beforehand by which error it is refused, if at
+all.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
+from aggregator.bn254 import P
 from market import rounds
 from market.domain import NATIVE_COIN, Phase, Settlement
 from tests.contracts.harness import Chain, refused
-from tests.contracts.scenario import Job, Scene, cid, commitment, stranger
+from tests.contracts.scenario import Job, Scene, cid, commitment, point, stranger, y_of
 
 COMMON: dict[str, Any] = {"commit_seconds": 30, "settle_seconds": 15, "stake_max": 100}
 COIN_JOB: dict[str, Any] = {
@@ -32,14 +35,18 @@ COIN_JOB: dict[str, Any] = {
     "byzantine": 0,
     "challenge_seconds": 10,
     "rounds": 2,
+    "aggregator_bond": 57,
+    "challenger_share_bps": 3_333,
 }
 TOKEN_JOB: dict[str, Any] = {
     **COMMON,
     "min_trainers": 5,
     "max_trainers": 7,
     "byzantine": 1,
-    "challenge_seconds": 0,
+    "challenge_seconds": 4,
     "rounds": 3,
+    "aggregator_bond": 1_001,
+    "challenger_share_bps": 10_000,
 }
 LIFETIME = 800
 TRAINERS = 7
@@ -47,19 +54,20 @@ TRAINERS = 7
 job_index = st.integers(0, 1)
 actor_index = st.integers(0, TRAINERS + 3)
 trainer_index = st.integers(0, TRAINERS - 1)
+aggregator_index = st.integers(TRAINERS - 1, TRAINERS + 2)
 round_offset = st.sampled_from([0, 0, 0, 0, -1, 1])
 
 
 @cache
 def _session() -> tuple[Chain, Contract, Contract, Contract, Contract]:
     chain = Chain()
-    market, attested, permissive, token = (
-        chain.deploy(name) for name in ("Market", "AttestedGramVerifier", "PermissiveVerifier", "StandardToken")
+    market, switch, permissive, token = (
+        chain.deploy(name) for name in ("Market", "FaultSwitchVerifier", "PermissiveVerifier", "StandardToken")
     )
-    scene = Scene(chain, market, attested)
-    for trainer in scene.trainers[:TRAINERS]:
-        scene.fund(token.address, trainer, 10_000)
-    return chain, market, attested, permissive, token
+    scene = Scene(chain, market, switch)
+    for account in (*scene.trainers[:TRAINERS], *scene.aggregators):
+        scene.fund(token.address, account, 10_000)
+    return chain, market, switch, permissive, token
 
 
 class MarketMachine(RuleBasedStateMachine):
@@ -67,19 +75,24 @@ class MarketMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.chain, market, attested, permissive, self.token = _session()
+        self.chain, market, self.switch, permissive, self.token = _session()
         self._undo = self.chain.undone()
         self._undo.__enter__()
-        self.scene = Scene(self.chain, market, attested)
-        deadline = self.chain.now + LIFETIME
+        self.scene = scene = Scene(self.chain, market, self.switch)
+        deadline, aggregators = self.chain.now + LIFETIME, (*scene.aggregators, scene.owner)
         self.jobs = (
-            self.scene.create(**COIN_JOB, deadline=deadline),
-            self.scene.create(
-                **TOKEN_JOB, deadline=deadline + 50, token=self.token.address, verifier=permissive.address
+            scene.create(**COIN_JOB, deadline=deadline, aggregators=aggregators),
+            scene.create(
+                **TOKEN_JOB,
+                deadline=deadline + 50,
+                token=self.token.address,
+                verifier=permissive.address,
+                aggregators=aggregators,
             ),
         )
-        self.trainers = self.scene.trainers[:TRAINERS]
-        self.actors = (*self.trainers, *self.scene.aggregators, self.scene.owner, self.scene.outsider)
+        scene.fund(self.token.address, scene.owner, 10_000)
+        self.trainers = scene.trainers[:TRAINERS]
+        self.actors = (*self.trainers, *scene.aggregators, scene.owner, scene.outsider)
         self.ended: dict[tuple[int, int], Phase] = {}
 
     # -- what actors do ---------------------------------------------------------------------------------------------
@@ -109,9 +122,13 @@ class MarketMachine(RuleBasedStateMachine):
                 for actor in range(count):
                     self.commit(index, actor, 0, 1 + actor)
                 self.leave(index, data.draw(trainer_index, label="leaver"), zero=False)
-            elif phase is Phase.SETTLING:
+            elif phase is Phase.SETTLING and job.state.aggregators:
+                settler = self.actors.index(job.state.aggregators[0])
+                self.post_bond(index, settler)
                 total, dropped = len(job.latest.commits), data.draw(st.sampled_from([0, 0, 1, 2]), label="dropped")
-                self.settle(index, TRAINERS, 0, (1 << total) - 1 >> dropped, data)
+                self.settle(index, settler, 0, (1 << total) - 1 >> dropped, data)
+            elif phase is Phase.CHALLENGEABLE and data.draw(st.integers(0, 2), label="false") == 0:
+                self.challenge(index, data.draw(actor_index, label="challenger"), 0, false=True)
             else:
                 self.jump_to_the_next_boundary(index, data.draw(st.sampled_from([0, 0, 1]), label="beside"))
 
@@ -138,13 +155,13 @@ class MarketMachine(RuleBasedStateMachine):
     def commit(self, index: int, actor: int, offset: int, label: int) -> None:
         job, sender, now = self.jobs[index], self.actors[actor], self.chain.now
         number = max(job.number + offset, 0)
-        word = commitment(label) if label else bytes(32)
+        update = point(label) if label else (0, 0)
         refusal = rounds.refusal_to_commit(job.state, number, sender, now)
-        if not label and refusal in (None, "Market_AlreadyCommitted"):
-            refusal = "Market_EmptyCommitment"
-        if refusal is None and word in [other.commitment for other in job.latest.commits]:
+        if not label:
+            refusal = refusal or "Market_InvalidCommitment"
+        if refusal is None and commitment(label) in [other.commitment for other in job.latest.commits]:
             refusal = "Market_DuplicateCommitment"
-        self._act(job, job.calls.commit(number, word, cid(label)), sender, refusal)
+        self._act(job, job.calls.commit(number, update, cid(label)), sender, refusal)
 
     @rule(index=job_index, actor=actor_index, offset=round_offset, mask=st.integers(-1, 255), data=st.data())
     def settle(self, index: int, actor: int, offset: int, mask: int, data: st.DataObject) -> None:
@@ -153,11 +170,44 @@ class MarketMachine(RuleBasedStateMachine):
             return
         number, total = max(job.number + offset, 0), len(job.latest.commits)
         included = (1 << total) - 1 if mask < 0 else mask
-        settlement = replace(_EMPTY, included=included)
+        ys = tuple(y_of(commit.commitment) for commit in job.latest.commits if included >> commit.index & 1)
+        settlement = replace(_EMPTY, included=included, commitment_ys=ys)
         refusal = rounds.refusal_to_settle(job.state, number, sender, included, now)
         if refusal is None:
-            settlement, refusal = self._settlement(job, included, data)
+            settlement, refusal = self._settlement(job, settlement, data)
         self._act(job, job.calls.settle(number, settlement), sender, refusal)
+
+    @rule(index=job_index, actor=aggregator_index)
+    def post_bond(self, index: int, actor: int) -> None:
+        job, sender = self.jobs[index], self.actors[actor]
+        refusal = rounds.refusal_to_post_bond(job.state, sender)
+        self._act(job, job.calls.post_bond(), sender, refusal, value=job.value(job.terms.aggregator_bond))
+
+    @rule(index=job_index, actor=aggregator_index, zero=st.booleans())
+    def withdraw_bond(self, index: int, actor: int, zero: bool) -> None:
+        job, sender = self.jobs[index], self.actors[actor]
+        refusal = rounds.refusal_to_withdraw_bond(job.state, sender, self.chain.now)
+        if zero and refusal != "Market_NotBonded":
+            refusal = "Market_ZeroRecipient"
+        self._act(job, job.calls.withdraw_bond(self._recipient(sender, zero)), sender, refusal)
+
+    @rule(index=job_index, actor=actor_index, offset=round_offset, false=st.booleans())
+    def challenge(self, index: int, actor: int, offset: int, false: bool) -> None:
+        """Challenge a round; in the job whose verifier believes nothing, say whether its aggregate is false."""
+        job, sender = self.jobs[index], self.actors[actor]
+        number = max(job.number + offset, 0)
+        refusal = rounds.refusal_to_challenge(job.state, number, self.chain.now)
+        if refusal is None and job.terms.token == NATIVE_COIN:
+            self.chain.send(self.switch.functions.setFalse(job.id, number, false))
+            refusal = rounds.refusal_to_challenge(job.state, number, self.chain.now)  # a second has gone by
+            refusal = refusal or (None if false else "FaultSwitch_NoFault")
+        self._act(job, job.calls.challenge(number), sender, refusal)
+
+    @rule(index=job_index, actor=actor_index, zero=st.booleans())
+    def withdraw_reward(self, index: int, actor: int, zero: bool) -> None:
+        job, sender = self.jobs[index], self.actors[actor]
+        refusal = "Market_ZeroRecipient" if zero else rounds.refusal_to_withdraw_reward(job.state, sender)
+        self._act(job, job.calls.withdraw_reward(self._recipient(sender, zero)), sender, refusal)
 
     @rule(index=job_index, actor=actor_index, numbers=st.lists(st.integers(0, 4), max_size=4), zero=st.booleans())
     def claim(self, index: int, actor: int, numbers: list[int], zero: bool) -> None:
@@ -247,6 +297,10 @@ class MarketMachine(RuleBasedStateMachine):
                     job.claim(trainer, list(owed), stranger(trainer))
             for trainer in list(job.state.stakes):
                 job.leave(trainer, stranger(trainer))
+            for aggregator in list(job.state.bonds):
+                job.withdraw_bond(aggregator, stranger(aggregator))
+            for challenger in list(job.state.rewards):
+                job.withdraw_reward(challenger, stranger(challenger))
             if not job.state.closed:
                 job.close()
             if job.state.refund:
@@ -281,14 +335,15 @@ class MarketMachine(RuleBasedStateMachine):
                 return "Market_AlreadyClaimed"
         return None if numbers else "Market_NothingToClaim"
 
-    def _settlement(self, job: Job, included: int, data: st.DataObject) -> tuple[Settlement, str | None]:
-        """Return a settlement, and by which error its figures alone are refused."""
+    def _settlement(self, job: Job, settlement: Settlement, data: st.DataObject) -> tuple[Settlement, str | None]:
+        """Fill in a settlement, and say by which error its figures alone are refused."""
+        included = settlement.included
         total = len(job.latest.commits)
         chosen = [commit for commit in job.latest.commits if included >> commit.index & 1]
-        if job.terms.token == NATIVE_COIN:  # the job with the attested verifier
+        if job.terms.token == NATIVE_COIN:  # the job whose verifier checks figures
             honest = job.settlement(excluded=[index for index in range(total) if not included >> index & 1])
             if data.draw(st.integers(0, 3), label="tamper") == 0:
-                return replace(honest, scores=(*honest.scores[:-1], honest.scores[-1] + 1)), "Attested_WrongScore"
+                return replace(honest, scores=(*honest.scores[:-1], honest.scores[-1] + 1)), "Settling_WrongScore"
             return honest, None
         budget, exponent = job.terms.round_budget, data.draw(st.sampled_from([0, -64, 64, 65]), label="exponent")
         payouts = [data.draw(st.sampled_from([0, 1, budget // 7, budget // 3, budget]), label="payout") for _ in chosen]
@@ -298,7 +353,12 @@ class MarketMachine(RuleBasedStateMachine):
             figures = "Market_BudgetExceeded"
         if len(payouts) != len(chosen):
             figures = "Market_WrongLength"
-        return replace(_EMPTY, included=included, payouts=tuple(payouts), next_scale_exponent=exponent), figures
+        posted = replace(settlement, payouts=tuple(payouts), next_scale_exponent=exponent)
+        wrong = data.draw(st.integers(0, 7), label="wrong y") == 0 and bool(chosen)
+        if wrong:
+            other_root = P - settlement.commitment_ys[0]
+            posted = replace(posted, commitment_ys=(other_root, *settlement.commitment_ys[1:]))
+        return posted, "Market_WrongCommitment" if wrong else figures
 
     def _boundaries(self, job: Job) -> list[int]:
         found: list[int] = []
@@ -309,7 +369,7 @@ class MarketMachine(RuleBasedStateMachine):
         return found
 
 
-_EMPTY = Settlement(0, b"", (), (), (), 0, commitment("aggregate"), cid("aggregate"), 1)
+_EMPTY = Settlement(0, (), b"", (), (), (), 0, commitment("aggregate"), bytes(32), cid("aggregate"), 1)
 
 
 class DeepMarketMachine(MarketMachine):

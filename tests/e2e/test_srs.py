@@ -14,6 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from market.cli.app import app
+from market.cli.session import Session
+from market.srs import ceremony
 from market.srs.files import load, verify
 
 PTAU = Path(__file__).parents[1] / "unit" / "srs" / "power4.ptau"
@@ -140,6 +142,27 @@ def test_a_killed_contribution_damages_nothing(tmp_path: Path) -> None:
     assert not Path("2.srs").exists()
     answer("contribute", "1.srs", "2.srs", "--name", "bob")
     verify(load(Path("2.srs")))
+
+
+def test_a_person_may_type_randomness_and_watches_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+    real = ceremony.contribute
+
+    def contribute(*arguments: Any, entropy: bytes, **options: Any) -> Any:
+        seen.append(entropy)
+        return real(*arguments, entropy=entropy, **options)
+
+    monkeypatch.setattr(ceremony, "contribute", contribute)
+    monkeypatch.setattr(Session, "interactive", True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert run("new", "0.srs", "--size", "9")[0] == 0
+    for typed, entropy in (("keys\n", b"keys"), ("\n", b"")):
+        target = f"{len(seen) + 1}.srs"
+        done = CliRunner().invoke(app, ["srs", "contribute", "0.srs", target, "--name", "alice"], input=typed)
+        assert done.exit_code == 0
+        assert seen[-1] == entropy
+        assert "keys" not in done.output
+        assert "contributing" in done.output
 
 
 @pytest.mark.slow

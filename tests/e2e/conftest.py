@@ -9,7 +9,17 @@ import pytest
 
 from market.chain.devnet import Devnet
 from market.chain.rpc import connect
+from market.srs import cache
 from tests.e2e.stage import Stage
+
+
+@pytest.fixture(scope="session", autouse=True)
+def reference_strings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of reference strings for the session: each is computed and verified once, and the user's is not used."""
+    folder = tmp_path_factory.mktemp("srs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(cache.FOLDER_VARIABLE, str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -27,21 +27,28 @@ from web3 import Web3
 
 from market.chain import rpc
 from market.chain.keys import create, load
-from market.chain.market import MarketClient, deploy
+from market.chain.deployment import deploy
+from market.chain.market import MarketClient
 from market.cli.app import main
 from market.domain import Address
 from market.rounds import RoundState
-from market.services.aggregator import Aggregator
+from market.services.aggregator import Aggregator, aggregator_folder
 from market.services.closing import close_job
+from market.services.encryption import EncryptionKeys, encryption_folder
 from market.services.job import Job, Vector
 from market.services.journal import Journal
 from market.services.owner import CreatedJob, JobRequest, create_job
 from market.services.trainer import Trainer, open_round, trainer_folder
+from market.srs import cache
+from market.srs.files import SrsFile
 from market.storage.local import LocalStorage
 
 PASSWORD = "correct horse"
 COIN = 10**18
 STAKE = COIN // 10
+BOND = COIN // 2
+POWERS = 4_818
+"""Of the development reference string: as many as `digits` needs."""
 WAIT_SECONDS = 60.0
 
 
@@ -112,7 +119,8 @@ class Stage:
         self.storage = LocalStorage(self.folder / "store")
         self.password_file = self.folder / "password"
         self.password_file.write_text(PASSWORD)
-        deployment = deploy(self.w3, self.actor("deployer").account)
+        self.srs: SrsFile = cache.development(POWERS)
+        deployment = deploy(self.w3, self.actor("deployer").account, self.srs.key)
         self.market, self.verifier = deployment.market, deployment.verifier
 
     # -- roles ----------------------------------------------------------------------------------------------------
@@ -134,7 +142,7 @@ class Stage:
         return self._clients[name]
 
     def create(self, **changes: Any) -> CreatedJob:
-        """Open a small job by the owner; ``changes`` are fields of `JobRequest`."""
+        """Open a small job by the owner; ``changes`` are fields of `JobRequest`. Its aggregators publish their keys."""
         terms: dict[str, Any] = {
             "task": "digits",
             "name": "test",
@@ -150,11 +158,17 @@ class Stage:
             "commit_seconds": 3600,
             "settle_seconds": 3600,
             "challenge_seconds": 3600,
+            "aggregator_bond": BOND,
             "lifetime_seconds": 30 * 86400,
             "scale_exponent": -20,
         }
         journal = Journal(self.actor("owner").state / "jobs")
-        return create_job(self.client("owner"), self.storage, JobRequest(**{**terms, **changes}), journal, self.told)
+        request = JobRequest(**{**terms, **changes})
+        created = create_job(self.client("owner"), self.storage, request, journal, self.told)
+        for name, actor in list(self._actors.items()):
+            if actor.address in request.aggregators:
+                self.aggregator(created.job_id, name).publish_key()
+        return created
 
     def job(self, name: str, job_id: int = 1) -> Job:
         """Return a job as a role sees it, with a cache of its own."""
@@ -181,8 +195,22 @@ class Stage:
         return trainers
 
     def aggregator(self, job_id: int = 1, name: str = "aggregator", **fields: Any) -> Aggregator:
-        """Return an aggregator of a job in this process."""
-        return Aggregator(self.job(name, job_id), self.actor(name).account, **{"report": self.told, **fields})
+        """Return an aggregator of a job in this process, its key published and its bond posted."""
+        actor = self.actor(name)
+        aggregator = Aggregator(
+            self.job(name, job_id),
+            actor.account,
+            self.encryption_keys(name),
+            Journal(aggregator_folder(actor.state, actor.address, job_id)),
+            **{"report": self.told, **fields},
+        )
+        aggregator.prepare()
+        return aggregator
+
+    def encryption_keys(self, name: str) -> EncryptionKeys:
+        """Return a role's encryption keys."""
+        actor = self.actor(name)
+        return EncryptionKeys(encryption_folder(actor.state, actor.address), actor.account)
 
     # -- time and steps -------------------------------------------------------------------------------------------
 
@@ -227,7 +255,12 @@ class Stage:
             trainer.claim()
             if trainer.joined:
                 trainer.leave()
-        close_job(self.job("owner", trainers[0].job.job_id), self.actor("owner").address)
+        job_id = trainers[0].job.job_id
+        bonds = self.observed(job_id).state.bonds
+        for name, actor in list(self._actors.items()):
+            if actor.address in bonds:
+                self.aggregator(job_id, name).withdraw_bond()
+        close_job(self.job("owner", job_id), self.actor("owner").address)
         assert self.client("observer").balance() == 0
 
     # -- commands -------------------------------------------------------------------------------------------------
@@ -244,6 +277,7 @@ class Stage:
             "GRAMERCY_STATE": str(actor.state),
             "GRAMERCY_CONFIG": os.devnull,
             "OMP_NUM_THREADS": "1",
+            cache.FOLDER_VARIABLE: str(self.srs.path.parent),
         }
         plain = {key: value for key, value in os.environ.items() if not key.startswith("GRAMERCY_")}
         return {key: value for key, value in {**plain, **settings, **changes}.items() if value}
@@ -296,6 +330,8 @@ class Process:
             if line is None:
                 raise AssertionError(f"ended before {event!r}: " + "".join(self.seen))
             self.seen.append(line)
+            if not line.startswith("{"):  # a warning, on standard error
+                continue
             told: dict[str, Any] = json.loads(line)
             if told.get("event") == event:
                 return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -11,12 +12,14 @@ from typing import Literal
 
 import pytest
 
+from market.chain.settlements import settlement_call
 from market.domain import Phase
+from market.services.settling import PreparedSettlement
 from market.services.trainer import Trainer, open_round
 from market.trainer.behaviours import make_behaviour
 from market.trainer.task import load_task
 from tests.e2e.gate import Gate
-from tests.e2e.stage import COIN, STAKE, Stage, made_up_update
+from tests.e2e.stage import BOND, COIN, STAKE, Stage, made_up_update
 
 TRAINERS = ("ann", "bob", "cyd")
 POLL = ("--poll-seconds", "0.05")
@@ -112,19 +115,24 @@ def test_an_aggregator_killed_around_the_sending_of_its_settlement(
     stage.open()
     state = stage.commit(*trainers)
     stage.travel(state.opened.commit_end)
+    journal = stage.aggregator().journal  # and the bond is posted: the settlement is the first thing that is sent
     with Gate(stage.url, moment) as gate:
         gate.armed.set()
         with stage.start("aggregator", "aggregator", "run", 1, *POLL, GRAMERCY_RPC_URL=gate.url) as first:
-            cid = first.wait_for("aggregated")["cid"]
+            first.wait_for("proven")
             assert gate.reached.wait(30)
             first.kill()
+    (record,) = (json.loads(path.read_text()) for path in journal.folder.glob("settle-*.json"))
     observer = stage.observed()
     assert observer.state.phase(observer.now) is (Phase.SETTLING if moment == "before" else Phase.CHALLENGEABLE)
     if moment == "before":
         with stage.start("aggregator", "aggregator", "run", 1, *POLL) as again:
-            assert again.wait_for("aggregated")["cid"] == cid  # equal inputs, equal bytes
             again.wait_for("settled")
+        assert not any("aggregated" in line or "proven" in line for line in again.seen)  # sent as it was prepared
         observer.refresh()
+    call = settlement_call(stage.client("observer"), 1, 1)
+    assert call.proof.hex() == record["proof"]
+    assert call.settlement == PreparedSettlement.from_record(record).settlement
     assert len(observer.state.settled_rounds) == 1
     settled = observer.state.settled_rounds[0].settled
     assert settled is not None
@@ -133,11 +141,12 @@ def test_an_aggregator_killed_around_the_sending_of_its_settlement(
         assert again.wait_for("opened")["round"] == 2
         stage.travel(stage.commit(*trainers).opened.commit_end)
         assert again.wait_for("settled")["round"] == 2
+        observer.refresh()
+        latest = observer.state.rounds[-1]
+        assert latest.settled is not None
+        stage.travel(latest.settled.challenge_end)
+        assert again.wait_for("bond-withdrawn")["bond_wei"] == BOND
         assert again.finish().data == {"job": 1, "rounds": 2}
-    observer.refresh()
-    latest = observer.state.rounds[-1]
-    assert latest.settled is not None
-    stage.travel(latest.settled.challenge_end)
     stage.all_leave(*trainers)
 
 
@@ -204,7 +213,7 @@ def test_a_commitment_that_somebody_sent_first_is_replaced_and_the_thief_left_ou
     state = stage.open()
     ann.job.refresh()
     stolen = ann._prepare(state, made_up_update(ann.address, ann.job.state.terms.dimension))
-    thief.job.market.commit_update(1, 1, stolen.commitment, stolen.cid, stolen.payload_bytes)
+    thief.job.market.commit_update(1, 1, stolen.point, stolen.cid, stolen.payload_bytes)
     assert ann.step()
     assert stage.told.named("commitment-taken") == [{"round": 1}]
     ann.job.refresh()
@@ -216,7 +225,7 @@ def test_a_commitment_that_somebody_sent_first_is_replaced_and_the_thief_left_ou
     assert aggregator.step()
     (excluded,) = stage.told.named("excluded")
     assert excluded["trainer"] == thief.address
-    assert "does not match the commitment" in excluded["reason"]
+    assert "sealed for another commitment" in excluded["reason"]
     assert thief.address not in aggregator.job.state.rounds[0].payouts
 
 
@@ -245,7 +254,7 @@ def test_without_the_aggregator_everybody_gets_out_by_commands(stage: Stage, tra
     refund = stage.cli("owner", "owner", "close", 1).data["refund_wei"]
     assert refund == 2 * COIN - sum(first.payouts.values())
     assert refund - COIN // 1000 < stage.balance("owner") - owner_before <= refund
-    assert stage.client("observer").balance() == 0
+    assert stage.client("observer").balance() == BOND  # the aggregator's own, whenever it comes back
     assert stage.cli("owner", "owner", "close", 1).data["refund_wei"] == 0
 
 

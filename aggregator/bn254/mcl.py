@@ -57,12 +57,11 @@ class Mcl:
         return extended
 
     def to_points(self, extended: Limbs) -> Points:
-        """Return (N, 8) affine points; normalises ``extended`` in place."""
+        """Return (N, 8) affine points; normalises ``extended`` in place, which turns infinity into zeros."""
         for row in range(len(extended)):
             address = _address(extended, row)
             self._lib.mclBnG1_normalize(address, address)
-        finite = (extended[:, POINT_LIMBS:] != 0).any(axis=1)
-        return np.where(finite[:, None], extended[:, :POINT_LIMBS], np.uint64(0))
+        return extended[:, :POINT_LIMBS].copy()
 
     def multiply_sum(self, points: Limbs, scalars: Limbs) -> Limbs:
         """Return ``sum_k scalars_k points_k`` as (1, 12); may renormalise ``points``. Short ones are faster."""

@@ -108,9 +108,11 @@ def test_unpacking_names_the_first_row_that_is_no_point(row: int, limb: int, val
     assert caught.value.details["index"] == row
 
 
-def test_modulus_itself_is_no_coordinate() -> None:
+@pytest.mark.parametrize("coordinate", [0, 4])
+def test_coordinate_plus_the_modulus_is_no_coordinate(coordinate: int) -> None:
     limbs = pack_points([GENERATOR])
-    limbs[0, :4] = [P >> 64 * k & 2**64 - 1 for k in range(4)]
+    beyond = sum(int(limbs[0, coordinate + k]) << 64 * k for k in range(4)) + P
+    limbs[0, coordinate : coordinate + 4] = [beyond >> 64 * k & 2**64 - 1 for k in range(4)]
     with pytest.raises(InvalidPoint, match="not below"):
         unpack_points(limbs)
 

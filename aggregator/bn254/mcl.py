@@ -7,12 +7,27 @@ for infinity. Its scalars are in Montgomery form too.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
+from functools import cache
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
-from aggregator.bn254.curve import COORDINATE_BYTES, LIMBS, POINT_LIMBS, G2Point, P, Points, R
+from aggregator.bn254.arguments import check_pairs
+from aggregator.bn254.curve import (
+    COORDINATE_BYTES,
+    LIMBS,
+    POINT_LIMBS,
+    G2Point,
+    P,
+    Point,
+    Points,
+    R,
+    pack_points,
+)
+from aggregator.errors import InvalidPoint
 
 _SNARK_CURVE = 4  # mclBn_CurveSNARK1, the curve of EIP-196; the package sets another one when it is imported
 _POINT_LIMBS = 3 * LIMBS
@@ -21,6 +36,8 @@ _MONTGOMERY = 1 << 256
 _ORDER_DIGITS = 1024
 
 Limbs = npt.NDArray[np.uint64]
+
+_initialising = threading.Lock()
 
 
 class Mcl:
@@ -39,14 +56,8 @@ class Mcl:
             from mclbn256 import mclbn256 as package
         except OSError as error:
             raise ImportError(f"mcl cannot be loaded: {error}") from error
-        self._lib = package.lib
-        order = ctypes.create_string_buffer(_ORDER_DIGITS)
-        if self._lib.mclBn_init(_SNARK_CURVE, package.MCLBN_COMPILED_TIME_VAR) or not self._lib.mclBn_getCurveOrder(
-            order, ctypes.c_size_t(len(order))
-        ):
-            raise ImportError("mcl does not know the curve BN254")
-        if int(order.value) != R:
-            raise ImportError("mcl is set to another curve")
+        with _initialising:
+            self._lib = _library_for_the_curve(package)
         self._one = field_limbs([1], P)[0]
 
     def from_points(self, points: Points) -> Limbs:
@@ -87,22 +98,21 @@ class Mcl:
         """Return the difference of two points, (1, 12) each."""
         return self._binary(self._lib.mclBnG1_sub, left, right)
 
-    def from_g2(self, points: Iterable[G2Point]) -> Limbs:
-        """Return (N, 24) mcl points of G2."""
-        return np.stack([field_limbs([*x, *y, 1, 0], P).reshape(-1) for x, y in points])
-
-    def g2_on_twist(self, points: Limbs, row: int) -> bool:
-        """Tell whether a G2 point is on the twist."""
-        return bool(self._lib.mclBnG2_isValid(_address(points, row)))
-
-    def g2_in_subgroup(self, points: Limbs, row: int) -> bool:
-        """Tell whether a G2 point on the twist has order ``R``."""
-        return bool(self._lib.mclBnG2_isValidOrder(_address(points, row)))
-
-    def pairing_product_is_one(self, g1_points: Limbs, g2_points: Limbs) -> bool:
-        """Tell whether the product of the pairings is one, with one final exponentiation."""
+    def pairing_check(self, pairs: Sequence[tuple[Point, G2Point]]) -> bool:
+        """See ``Kernel.pairing_check``: the Miller loops are multiplied, then exponentiated once."""
+        check_pairs(pairs)
+        g2_points = np.stack([field_limbs([*x, *y, 1, 0], P).reshape(-1) for _, (x, y) in pairs])
+        for row in range(len(pairs)):
+            if not self._lib.mclBnG2_isValid(_address(g2_points, row)):
+                raise InvalidPoint("a G2 point is not on the twist of the curve")
+            if not self._lib.mclBnG2_isValidOrder(_address(g2_points, row)):
+                raise InvalidPoint("a G2 point is not in the subgroup of order R")
+        finite = [row for row, (point, _) in enumerate(pairs) if point is not None]
+        if not finite:
+            return True
+        g1_points, g2_points = self.from_points(pack_points([pairs[row][0] for row in finite])), g2_points[finite]
         product = np.zeros((1, _GT_LIMBS), dtype=np.uint64)
-        count = ctypes.c_size_t(len(g1_points))
+        count = ctypes.c_size_t(len(finite))
         self._lib.mclBn_millerLoopVec(_address(product), _address(g1_points), _address(g2_points), count)
         self._lib.mclBn_finalExp(_address(product), _address(product))
         return bool(self._lib.mclBnGT_isOne(_address(product)))
@@ -112,6 +122,20 @@ class Mcl:
         result = np.zeros((1, _POINT_LIMBS), dtype=np.uint64)
         operation(_address(result), _address(left), _address(right))
         return result
+
+
+@cache
+def _library_for_the_curve(package: ModuleType) -> ctypes.CDLL:
+    """Return the package's library, set to the curve; once, as others may be computing by then."""
+    library: ctypes.CDLL = package.lib
+    order = ctypes.create_string_buffer(_ORDER_DIGITS)
+    if library.mclBn_init(_SNARK_CURVE, package.MCLBN_COMPILED_TIME_VAR) or not library.mclBn_getCurveOrder(
+        order, ctypes.c_size_t(len(order))
+    ):
+        raise ImportError("mcl does not know the curve BN254")
+    if int(order.value) != R:
+        raise ImportError("mcl is set to another curve")
+    return library
 
 
 def field_limbs(values: Iterable[int], modulus: int) -> Limbs:

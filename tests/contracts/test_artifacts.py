@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import cache
+from typing import Any
 
 import pytest
 
+from aggregator.srs import development_srs
+from market.chain.artifacts import load_artifact
 from scripts import compile_contracts
-from tests.contracts.harness import Chain, artifact
+from tests.contracts.harness import Chain
 
 PUBLISHED = [name for names in compile_contracts.PUBLISHED.values() for name in names]
 
@@ -19,12 +23,31 @@ def test_a_fresh_compilation_gives_the_committed_artifacts() -> None:
     assert compile_contracts.build() == committed
 
 
+@cache
+def _arguments(name: str) -> list[Any]:
+    return [development_srs(16).key.words()] if name == "GramVerifier" else []
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_artifact_runs_as_it_says(name: str, chain: Chain) -> None:
-    deployed = chain.deploy(name)
-    code = chain.w3.eth.get_code(deployed.address)
-    assert code.to_0x_hex() == artifact(name)["deployedBytecode"]
+    deployed = chain.deploy(name, *_arguments(name))
+    code = bytes(chain.w3.eth.get_code(deployed.address))
+    assert load_artifact(name).matches(code)
     assert len(code) <= 24_576  # EIP-170
+
+
+def test_code_matches_where_it_differs_in_immutables_only(chain: Chain) -> None:
+    verifier = load_artifact("GramVerifier")
+    code = bytes(chain.w3.eth.get_code(chain.deploy("GramVerifier", *_arguments("GramVerifier")).address))
+    start, length = verifier.immutables[0]
+    assert code[start : start + length] != bytes(length)
+    assert code.hex() != verifier.deployed_bytecode.removeprefix("0x")
+    for place in (0, start - 1, start + length, len(code) - 1):
+        assert not verifier.matches(code[:place] + bytes([code[place] ^ 1]) + code[place + 1 :])
+    assert verifier.matches(code[:start] + b"\7" * length + code[start + length :])
+    for other in (code[:-1], code + b"\0", b""):
+        assert not verifier.matches(other)
+    assert load_artifact("Market").immutables == ()
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import Phase as Stage
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
@@ -55,6 +55,7 @@ job_index = st.integers(0, 1)
 actor_index = st.integers(0, TRAINERS + 3)
 trainer_index = st.integers(0, TRAINERS - 1)
 aggregator_index = st.integers(TRAINERS - 1, TRAINERS + 2)
+beginning = st.sampled_from([2, 5, 8, 11, 14])
 round_offset = st.sampled_from([0, 0, 0, 0, -1, 1])
 
 
@@ -97,6 +98,12 @@ class MarketMachine(RuleBasedStateMachine):
 
     # -- what actors do ---------------------------------------------------------------------------------------------
 
+    @initialize(steps=st.tuples(beginning, beginning), data=st.data())
+    def begin(self, steps: tuple[int, int], data: st.DataObject) -> None:
+        """Begin anywhere in the life of the jobs."""
+        for index, count in enumerate(steps):
+            self.advance(index, count, 6, data)
+
     @rule(index=job_index, actor=actor_index, stake=st.sampled_from([0, 9, 10, 55, 100, 101]))
     def join(self, index: int, actor: int, stake: int) -> None:
         job, sender = self.jobs[index], self.actors[actor]
@@ -127,7 +134,7 @@ class MarketMachine(RuleBasedStateMachine):
                 self.post_bond(index, settler)
                 total, dropped = len(job.latest.commits), data.draw(st.sampled_from([0, 0, 1, 2]), label="dropped")
                 self.settle(index, settler, 0, (1 << total) - 1 >> dropped, data)
-            elif phase is Phase.CHALLENGEABLE and data.draw(st.integers(0, 2), label="false") == 0:
+            elif phase is Phase.CHALLENGEABLE and data.draw(st.booleans(), label="false"):
                 self.challenge(index, data.draw(actor_index, label="challenger"), 0, false=True)
             else:
                 self.jump_to_the_next_boundary(index, data.draw(st.sampled_from([0, 0, 1]), label="beside"))

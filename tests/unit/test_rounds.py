@@ -11,6 +11,8 @@ import pytest
 from market import rounds
 from market.domain import (
     NATIVE_COIN,
+    BondPosted,
+    BondWithdrawn,
     Event,
     JobClosed,
     JobCreated,
@@ -18,9 +20,11 @@ from market.domain import (
     PayoutClaimed,
     Phase,
     RefundWithdrawn,
+    RewardWithdrawn,
     RoundOpened,
     RoundSettled,
     Settlement,
+    SettlementOverturned,
     TrainerJoined,
     TrainerLeft,
     UpdateCommitted,
@@ -42,6 +46,8 @@ TERMS = JobTerms(
     rounds=2,
     stake_min=10,
     stake_max=20,
+    aggregator_bond=0,
+    challenger_share_bps=0,
     min_trainers=3,
     max_trainers=3,
     byzantine=1,
@@ -69,15 +75,15 @@ def commit(trainer: str, index: int, number: int = 1) -> UpdateCommitted:
 
 
 def settlement(payouts: tuple[int, ...] = (50, 0, 49), included: int = 7) -> Settlement:
-    return Settlement(included, b"", (), (), payouts, -9, bytes(32), CID, 7)
+    return Settlement(included, (), b"", (), (), payouts, -9, bytes(32), bytes(32), CID, 7)
 
 
 def settled(posted: Settlement, **changes: Any) -> RoundSettled:
     return replace(RoundSettled(1, 1, AGGREGATOR, posted, sum(posted.payouts), CHALLENGE_END), **changes)
 
 
-def play(*events: Event) -> JobState:
-    state = rounds.start(CREATED)
+def play(*events: Event, created: JobCreated = CREATED) -> JobState:
+    state = rounds.start(created)
     for event in events:
         state = rounds.apply(state, event)
     return state
@@ -91,6 +97,17 @@ OPENED_STATE = play(*JOINS, OPEN)
 COMMITTED = play(*JOINS, OPEN, *COMMITS)
 DONE = play(*JOINS, OPEN, *COMMITS, settled(settlement()))
 CLOSED = rounds.apply(DONE, JobClosed(1, 101))
+
+SECOND, CHALLENGER = "second aggregator", "challenger"
+BONDED_TERMS = replace(TERMS, aggregator_bond=31, challenger_share_bps=2_500)
+BONDED_CREATED = replace(CREATED, terms=BONDED_TERMS, aggregators=(AGGREGATOR, SECOND))
+BOND = BondPosted(1, AGGREGATOR, 31)
+SLASH = SettlementOverturned(1, 1, CHALLENGER, AGGREGATOR, 31, 7, 99)
+UNBONDED = play(*JOINS, created=BONDED_CREATED)
+BONDED = rounds.apply(UNBONDED, BOND)
+BONDED_COMMITTED = play(*JOINS, BOND, OPEN, *COMMITS, created=BONDED_CREATED)
+CHALLENGEABLE = rounds.apply(BONDED_COMMITTED, settled(settlement()))
+OVERTURNED = rounds.apply(CHALLENGEABLE, SLASH)
 
 
 def test_a_job_starts_with_its_whole_escrow() -> None:
@@ -122,6 +139,57 @@ def test_a_whole_job_balances_at_every_step() -> None:
     assert held == 0
     assert state.settled_rounds == state.rounds
     assert (state.escrow, state.refund, state.closed, dict(state.stakes)) == (0, 0, True, {})
+
+
+def test_a_job_with_a_slash_balances_at_every_step() -> None:
+    state, held = rounds.start(BONDED_CREATED), 200
+    second_bond = BondPosted(1, SECOND, 31)
+    moves: list[tuple[Event, int]] = [
+        *((event, event.stake) for event in JOINS),
+        (BOND, 31),
+        (second_bond, 31),
+        (OPEN, 0),
+        *((event, 0) for event in COMMITS),
+        (settled(settlement()), 0),
+        (SLASH, 0),
+        (RefundWithdrawn(1, OWNER, 24, OWNER), -24),
+        (RoundOpened(1, 2, -7, 2_100, 2_160), 0),
+        *((replace(event, number=2), 0) for event in COMMITS),
+        (settled(settlement(), number=2, aggregator=SECOND, challenge_end=2_150), 0),
+        (replace(SLASH, number=2, aggregator=SECOND), 0),
+        (RewardWithdrawn(1, CHALLENGER, 14, CHALLENGER), -14),
+        *((TrainerLeft(1, event.trainer, event.stake, A), -event.stake) for event in JOINS),
+        (JobClosed(1, 200), 0),
+        (RefundWithdrawn(1, OWNER, 224, OWNER), -224),
+    ]
+    for event, change in moves:
+        state, held = rounds.apply(state, event), held + change
+        assert state.liabilities == held
+    assert held == 0
+    assert (state.aggregators, state.settled_rounds, dict(state.rewards)) == ((), (), {})
+
+
+def test_an_overturned_round_is_void_pays_nobody_and_hands_on_its_own_scale() -> None:
+    (target,) = OVERTURNED.rounds
+    assert [target.phase(now) for now in (SETTLED, CHALLENGE_END - 1, CHALLENGE_END, 1 << 64)] == [Phase.VOID] * 4
+    assert target.payouts == {}
+    assert [event.trainer for event in target.included] == [A, B, C]  # what it claimed stays on record
+    assert OVERTURNED.next_scale_exponent() == OPEN.scale_exponent
+    assert CHALLENGEABLE.next_scale_exponent() == -9
+    assert OVERTURNED.claimable(A, 1 << 64) == {}
+    assert (OVERTURNED.escrow, OVERTURNED.refund, dict(OVERTURNED.rewards)) == (200, 24, {CHALLENGER: 7})
+    assert OVERTURNED.aggregators == (SECOND,)
+    assert OVERTURNED.slashed == {AGGREGATOR}
+    assert OVERTURNED.bonds == {}
+    assert OVERTURNED.settled_rounds == ()
+    assert not OVERTURNED.finished(DEADLINE - 1)
+
+
+def test_without_a_share_nobody_has_a_reward() -> None:
+    terms = replace(BONDED_TERMS, challenger_share_bps=0)
+    state = play(*JOINS, BOND, OPEN, *COMMITS, settled(settlement()), created=replace(BONDED_CREATED, terms=terms))
+    state = rounds.apply(state, replace(SLASH, reward=0))
+    assert (dict(state.rewards), state.refund) == ({}, 31)
 
 
 def test_applying_an_event_changes_no_earlier_state() -> None:
@@ -185,6 +253,38 @@ FORBIDDEN: dict[str, tuple[JobState, Event]] = {
     "closed twice": (CLOSED, JobClosed(1, 0)),
     "closed with another refund": (DONE, JobClosed(1, 100)),
     "withdrawn before the close": (DONE, RefundWithdrawn(1, OWNER, 101, OWNER)),
+    "withdrawn nothing": (DONE, RefundWithdrawn(1, OWNER, 0, OWNER)),
+    "bonded where none is asked": (JOINED, BondPosted(1, AGGREGATOR, 0)),
+    "bonded by somebody else": (UNBONDED, replace(BOND, aggregator=OUTSIDER)),
+    "bonded with another amount": (UNBONDED, replace(BOND, bond=30)),
+    "bonded twice": (BONDED, BOND),
+    "bonded after a slash": (OVERTURNED, BOND),
+    "bonded after the close": (rounds.apply(UNBONDED, JobClosed(1, 200)), BOND),
+    "bond withdrawn by who has none": (BONDED, BondWithdrawn(1, SECOND, 31, SECOND)),
+    "bond withdrawn of another amount": (BONDED, BondWithdrawn(1, AGGREGATOR, 30, AGGREGATOR)),
+    "bond withdrawn after a slash": (OVERTURNED, BondWithdrawn(1, AGGREGATOR, 31, AGGREGATOR)),
+    "settled without a bond": (
+        rounds.apply(BONDED_COMMITTED, BondWithdrawn(1, AGGREGATOR, 31, AGGREGATOR)),
+        settled(settlement()),
+    ),
+    "settled after a slash": (OVERTURNED, settled(settlement())),
+    "overturned before the settlement": (BONDED_COMMITTED, SLASH),
+    "overturned before any round": (UNBONDED, SLASH),
+    "overturned another round": (CHALLENGEABLE, replace(SLASH, number=2)),
+    "overturned twice": (OVERTURNED, SLASH),
+    "overturned of another aggregator": (CHALLENGEABLE, replace(SLASH, aggregator=SECOND)),
+    "overturned with another bond": (CHALLENGEABLE, replace(SLASH, bond=30)),
+    "overturned with another reward": (CHALLENGEABLE, replace(SLASH, reward=8)),
+    "overturned with another sum": (CHALLENGEABLE, replace(SLASH, returned=98)),
+    "overturned after a claim": (rounds.apply(CHALLENGEABLE, PayoutClaimed(1, 1, A, 50, A)), SLASH),
+    "overturned after the close": (rounds.apply(CHALLENGEABLE, JobClosed(1, 101)), SLASH),
+    "claimed from an overturned round": (OVERTURNED, PayoutClaimed(1, 1, A, 50, A)),
+    "reward of somebody else": (OVERTURNED, RewardWithdrawn(1, OUTSIDER, 7, OUTSIDER)),
+    "reward of another amount": (OVERTURNED, RewardWithdrawn(1, CHALLENGER, 8, CHALLENGER)),
+    "reward withdrawn twice": (
+        rounds.apply(OVERTURNED, RewardWithdrawn(1, CHALLENGER, 7, A)),
+        RewardWithdrawn(1, CHALLENGER, 7, A),
+    ),
     "withdrawn another amount": (CLOSED, RefundWithdrawn(1, OWNER, 100, OWNER)),
     "withdrawn twice": (
         rounds.apply(CLOSED, RefundWithdrawn(1, OWNER, 101, OWNER)),
@@ -321,6 +421,30 @@ REFUSALS: list[tuple[str | None, Refusal]] = [
     ("Market_NotOwner", lambda: rounds.refusal_to_withdraw(CLOSED, A)),
     ("Market_NothingToWithdraw", lambda: rounds.refusal_to_withdraw(DONE, OWNER)),
     (None, lambda: rounds.refusal_to_withdraw(CLOSED, OWNER)),
+    (None, lambda: rounds.refusal_to_withdraw(OVERTURNED, OWNER)),
+    ("Market_NotAggregator", lambda: rounds.refusal_to_post_bond(UNBONDED, OUTSIDER)),
+    ("Market_NotAggregator", lambda: rounds.refusal_to_post_bond(OVERTURNED, AGGREGATOR)),
+    ("Market_JobClosed", lambda: rounds.refusal_to_post_bond(CLOSED, AGGREGATOR)),
+    ("Market_NoBondAsked", lambda: rounds.refusal_to_post_bond(JOINED, AGGREGATOR)),
+    ("Market_AlreadyBonded", lambda: rounds.refusal_to_post_bond(BONDED, AGGREGATOR)),
+    (None, lambda: rounds.refusal_to_post_bond(BONDED, SECOND)),
+    ("Market_NotBonded", lambda: rounds.refusal_to_withdraw_bond(BONDED, SECOND, 0)),
+    (None, lambda: rounds.refusal_to_withdraw_bond(BONDED_COMMITTED, AGGREGATOR, SETTLED)),
+    ("Market_BondLocked", lambda: rounds.refusal_to_withdraw_bond(CHALLENGEABLE, AGGREGATOR, CHALLENGE_END - 1)),
+    (None, lambda: rounds.refusal_to_withdraw_bond(CHALLENGEABLE, AGGREGATOR, CHALLENGE_END)),
+    ("Market_NotBonded", lambda: rounds.refusal_to_withdraw_bond(OVERTURNED, AGGREGATOR, CHALLENGE_END)),
+    ("Market_NotBonded", lambda: rounds.refusal_to_settle(BONDED_COMMITTED, 1, SECOND, 7, 0)),
+    (None, lambda: rounds.refusal_to_settle(BONDED_COMMITTED, 1, AGGREGATOR, 7, SETTLED)),
+    ("Market_NotAggregator", lambda: rounds.refusal_to_settle(OVERTURNED, 1, AGGREGATOR, 7, SETTLED)),
+    ("Market_WrongPhase", lambda: rounds.refusal_to_challenge(BONDED_COMMITTED, 1, SETTLED)),
+    ("Market_WrongPhase", lambda: rounds.refusal_to_challenge(CHALLENGEABLE, 2, SETTLED)),
+    (None, lambda: rounds.refusal_to_challenge(CHALLENGEABLE, 1, CHALLENGE_END - 1)),
+    ("Market_WrongPhase", lambda: rounds.refusal_to_challenge(CHALLENGEABLE, 1, CHALLENGE_END)),
+    ("Market_WrongPhase", lambda: rounds.refusal_to_challenge(OVERTURNED, 1, CHALLENGE_END - 1)),
+    ("Market_NothingToWithdraw", lambda: rounds.refusal_to_withdraw_reward(OVERTURNED, AGGREGATOR)),
+    (None, lambda: rounds.refusal_to_withdraw_reward(OVERTURNED, CHALLENGER)),
+    (None, lambda: rounds.refusal_to_open(OVERTURNED, SETTLED)),
+    (None, lambda: rounds.refusal_to_leave(OVERTURNED, A, SETTLED)),
 ]
 
 

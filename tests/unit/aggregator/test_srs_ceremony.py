@@ -55,7 +55,7 @@ def reference(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("reference")
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seeds=st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=2))
 def test_updates_multiply_the_secrets(seeds: list[bytes]) -> None:
     current, state, tau, eta = initial_srs(), START, 1, 1

@@ -50,12 +50,17 @@ install_packages() {
 
 # The package itself, editable, with its kernel; the build's own tools are locked too.
 install_project() {
+  local found
   echo "  the project and its native kernel ..." >&2
   install --require-hashes --no-deps -r requirements/build.txt
   if [ "$(missing_build_tools)" != "[]" ]; then
     install --require-hashes --no-deps -r requirements/cmake.txt
   fi
-  install --no-deps --no-build-isolation --log "$VENV/build.log" --editable .
+  # CMake remembers the compiler it found, or that it found none: another compiler, another folder.
+  found=$(digest "compiler: $(compiler)")
+  rm -f "$VENV/build.log"
+  install --no-deps --no-build-isolation --log "$VENV/build.log" --editable . \
+    --config-settings="build-dir=build/{wheel_tag}-${found:0:8}"
   if ! "$VENV/bin/python" -c 'import aggregator.bn254.native' 2>/dev/null; then
     echo "  the native kernel was not built (C++ compiler: $(compiler); log: $VENV/build.log): a slower one serves" >&2
   fi

@@ -5,14 +5,13 @@ import {IProofVerifier} from "../interfaces/IProofVerifier.sol";
 import {AggregateTree} from "./AggregateTree.sol";
 import {Bn254} from "./Bn254.sol";
 import {ChunkOpening} from "./ChunkOpening.sol";
-import {ReferenceString} from "./ReferenceString.sol";
 
 /// @title Evidence that a recorded aggregate is false: entries of its commitment that no honest settlement has.
-library AggregateFault {
+abstract contract AggregateFault is ChunkOpening {
     /// @dev An opened entry is larger than a weighted sum of updates in range, or lies beyond the last entry.
-    uint8 internal constant OUT_OF_RANGE = 1;
+    uint8 private constant OUT_OF_RANGE = 1;
     /// @dev An opened entry is not the one that the published file has at its place.
-    uint8 internal constant FILE_MISMATCH = 2;
+    uint8 private constant FILE_MISMATCH = 2;
 
     error Fault_UnknownKind(uint8 kind);
     error Fault_WrongCommitment(bytes32 shown, bytes32 recorded);
@@ -38,14 +37,10 @@ library AggregateFault {
     }
 
     /// @dev Reverts unless the evidence shows a fault. The costly opening is checked last.
-    function check(
-        IProofVerifier.AggregateClaim calldata c,
-        bytes calldata evidence,
-        ReferenceString.Key memory key
-    ) internal view {
+    function _verifyFault(IProofVerifier.AggregateClaim calldata c, bytes calldata evidence) internal view {
         Evidence memory e = abi.decode(evidence, (Evidence));
         if (!Bn254.isPointOrInfinity(e.commitment.x, e.commitment.y)) {
-            revert ChunkOpening.Opening_InvalidPoint("commitment");
+            revert Opening_InvalidPoint("commitment");
         }
         bytes32 shown = Bn254.compress(e.commitment.x, e.commitment.y);
         if (shown != c.aggregateCommitment) revert Fault_WrongCommitment(shown, c.aggregateCommitment);
@@ -54,10 +49,8 @@ library AggregateFault {
         else if (e.kind == FILE_MISMATCH) found = _mismatch(c, e);
         else revert Fault_UnknownKind(e.kind);
         if (!found) revert Fault_NotShown();
-        ChunkOpening.verify(
-            ChunkOpening.Statement(c.chainId, c.market, c.jobId, c.round, e.commitment, e.start, e.values),
-            e.opening,
-            key
+        _verifyOpening(
+            OpeningStatement(c.chainId, c.market, c.jobId, c.round, e.commitment, e.start, e.values), e.opening
         );
     }
 
@@ -68,7 +61,7 @@ library AggregateFault {
         uint256 bound = c.weightSum * ((1 << (uint256(c.bits) - 1)) - 1);
         for (uint256 t = 0; t < e.values.length; ++t) {
             uint256 value = e.values[t];
-            if (value >= Bn254.R) revert ChunkOpening.Opening_InvalidValue(t);
+            if (value >= Bn254.R) revert Opening_InvalidValue(t);
             uint256 magnitude = value > Bn254.R / 2 ? Bn254.R - value : value;
             if (magnitude > bound) return true;
             if (value != 0 && (e.start >= c.dimension || t >= c.dimension - e.start)) return true;

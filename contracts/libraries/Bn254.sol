@@ -28,15 +28,7 @@ library Bn254 {
     uint256 private constant LARGER = 3 << 254;
     bytes32 private constant INFINITY = bytes32(uint256(0x40) << 248);
 
-    error Bn254_PrecompileFailed(uint256 precompile);
-
-    /// @dev A point of G2, imaginary parts first.
-    struct G2Point {
-        uint256 xImag;
-        uint256 xReal;
-        uint256 yImag;
-        uint256 yReal;
-    }
+    error Bn254_PrecompileFailed();
 
     /// @dev A running sum of points: (x, y), which starts at infinity, (0, 0). The other words hold the term that is
     /// being added, laid out so that the precompiles read and write in place.
@@ -75,21 +67,17 @@ library Bn254 {
 
     /// @dev sum += scalar * (x, y), for a point or infinity.
     function addScaled(Sum memory sum, uint256 x, uint256 y, uint256 scalar) internal view {
-        uint256 failed;
+        bool ok;
         assembly ("memory-safe") {
             let term := add(sum, 0x40)
             mstore(term, x)
             mstore(add(sum, 0x60), y)
             mstore(add(sum, 0x80), scalar)
-            // the call is the argument that is evaluated first
-            if iszero(and(eq(returndatasize(), 0x40), staticcall(gas(), EC_MUL, term, 0x60, term, 0x40))) {
-                failed := EC_MUL
-            }
-            if iszero(and(eq(returndatasize(), 0x40), staticcall(gas(), EC_ADD, sum, 0x80, sum, 0x40))) {
-                failed := or(failed, EC_ADD)
-            }
+            // of the arguments of `and` the last is evaluated first: the call, then the size of what it returned
+            ok := and(eq(returndatasize(), 0x40), staticcall(gas(), EC_MUL, term, 0x60, term, 0x40))
+            ok := and(and(ok, eq(returndatasize(), 0x40)), staticcall(gas(), EC_ADD, sum, 0x80, sum, 0x40))
         }
-        if (failed != 0) revert Bn254_PrecompileFailed(failed);
+        if (!ok) revert Bn254_PrecompileFailed();
     }
 
     /// @dev sum += (x, y), for a point or infinity.
@@ -100,7 +88,7 @@ library Bn254 {
             mstore(add(sum, 0x60), y)
             ok := and(eq(returndatasize(), 0x40), staticcall(gas(), EC_ADD, sum, 0x80, sum, 0x40))
         }
-        if (!ok) revert Bn254_PrecompileFailed(EC_ADD);
+        if (!ok) revert Bn254_PrecompileFailed();
     }
 
     /// @dev Whether e(a, b) e(c, d) = 1; the points of G1 are points or infinity. The precompile checks that those of G2
@@ -137,7 +125,7 @@ library Bn254 {
             ok := and(eq(returndatasize(), 0x20), staticcall(gas(), MODEXP, input, 0xc0, 0, 0x20))
             result := mload(0)
         }
-        if (!ok) revert Bn254_PrecompileFailed(MODEXP);
+        if (!ok) revert Bn254_PrecompileFailed();
     }
 
     function _pointer(uint256[12] memory input) private pure returns (uint256 pointer) {
@@ -153,7 +141,7 @@ library Bn254 {
             ok := and(eq(returndatasize(), 0x20), staticcall(gas(), PAIRING, input, length, 0, 0x20))
             product := mload(0)
         }
-        if (!ok) revert Bn254_PrecompileFailed(PAIRING);
+        if (!ok) revert Bn254_PrecompileFailed();
         return product == 1;
     }
 }

@@ -9,11 +9,11 @@ import {OpeningTranscript} from "./Transcript.sol";
 /// @title Openings of chunks: these are the entries k0 .. k0 + m - 1 of the committed vector.
 /// @dev Notation and steps are those of docs/protocol.md, "Chunk openings"; the same computation as
 /// aggregator/proofs/opening.py. Seven multiplications of points and one product of two pairings, and O(m) arithmetic.
-library ChunkOpening {
+abstract contract ChunkOpening is ReferenceString {
     using Bn254 for Bn254.Sum;
 
-    uint256 internal constant PROOF_BYTES = 352;
-    uint256 internal constant MAX_CHUNK = 128;
+    uint256 private constant OPENING_BYTES = 352;
+    uint256 private constant MAX_CHUNK = 128;
     uint256 private constant R = Bn254.R;
 
     error Opening_WrongLength(bytes32 field, uint256 length);
@@ -24,7 +24,7 @@ library ChunkOpening {
     error Opening_WrongProof();
 
     /// @dev What is opened, and for which round.
-    struct Statement {
+    struct OpeningStatement {
         uint256 chainId;
         address market;
         uint256 jobId;
@@ -35,7 +35,7 @@ library ChunkOpening {
     }
 
     /// @dev The prover's messages, 352 bytes.
-    struct Proof {
+    struct OpeningProof {
         uint256 positiveX; // S+
         uint256 positiveY;
         uint256 negativeX; // S-
@@ -49,7 +49,7 @@ library ChunkOpening {
         uint256 inverseQuotientY;
     }
 
-    struct Challenges {
+    struct OpeningChallenges {
         uint256 rho;
         uint256 z;
         uint256 gamma;
@@ -57,10 +57,10 @@ library ChunkOpening {
     }
 
     /// @dev Reverts unless the proof shows the statement.
-    function verify(Statement memory s, bytes memory proof, ReferenceString.Key memory key) internal view {
-        _checkStatement(s, key.size);
-        Proof memory p = _proof(proof);
-        Challenges memory c = _challenges(s, p, key.digest);
+    function _verifyOpening(OpeningStatement memory s, bytes memory proof) internal view {
+        _checkOpeningStatement(s);
+        OpeningProof memory p = _openingProof(proof);
+        OpeningChallenges memory c = _openingChallenges(s, p);
         uint256 inverse = Bn254.inverse(c.z);
         uint256 negativeAtInverse = _negativeAtInverse(s, p, c, inverse);
 
@@ -73,21 +73,21 @@ library ChunkOpening {
             addmod(p.vectorAtZ, mulmod(c.gamma, p.positiveAtZ, R), R), mulmod(c.delta, negativeAtInverse, R), R
         );
         opened.addScaled(Bn254.G1_X, Bn254.G1_Y, R - constantTerm);
-        opened.addScaled(key.etaX, key.etaY, R - p.blindingAtZ);
+        opened.addScaled(_etaX, _etaY, R - p.blindingAtZ);
         opened.addScaled(p.quotientX, p.quotientY, c.z);
         opened.addScaled(p.inverseQuotientX, p.inverseQuotientY, mulmod(c.delta, inverse, R));
 
         Bn254.Sum memory quotients = Bn254.Sum(p.quotientX, p.quotientY, 0, 0, 0);
         quotients.addScaled(p.inverseQuotientX, p.inverseQuotientY, c.delta);
-        _checkPairing(opened, quotients, key);
+        _checkOpening(opened, quotients);
     }
 
     /// @dev The end of the chunk is bounded by the number of powers: of X^k0 the argument sees only a value at a point,
     /// and that is the same for k0 and k0 + R - 1.
-    function _checkStatement(Statement memory s, uint256 powers) private pure {
+    function _checkOpeningStatement(OpeningStatement memory s) private view {
         uint256 m = s.values.length;
         if (m == 0 || m > MAX_CHUNK) revert Opening_WrongLength("values", m);
-        if (s.start > powers || s.start + m > powers) revert Opening_OutOfRange(s.start, powers);
+        if (s.start > srsSize || s.start + m > srsSize) revert Opening_OutOfRange(s.start, srsSize);
         if (!Bn254.isPointOrInfinity(s.commitment.x, s.commitment.y)) revert Opening_InvalidPoint("commitment");
         for (uint256 t = 0; t < m; ++t) {
             if (s.values[t] >= R) revert Opening_InvalidValue(t);
@@ -95,9 +95,9 @@ library ChunkOpening {
     }
 
     /// @dev The proof's words, each in the one encoding that it has.
-    function _proof(bytes memory proof) private pure returns (Proof memory p) {
-        if (proof.length != PROOF_BYTES) revert Opening_WrongLength("proof", proof.length);
-        p = abi.decode(proof, (Proof));
+    function _openingProof(bytes memory proof) private pure returns (OpeningProof memory p) {
+        if (proof.length != OPENING_BYTES) revert Opening_WrongLength("proof", proof.length);
+        p = abi.decode(proof, (OpeningProof));
         if (!Bn254.isPointOrInfinity(p.positiveX, p.positiveY)) revert Opening_InvalidPoint("positive");
         if (!Bn254.isPointOrInfinity(p.negativeX, p.negativeY)) revert Opening_InvalidPoint("negative");
         if (!Bn254.isPointOrInfinity(p.quotientX, p.quotientY)) revert Opening_InvalidPoint("quotient");
@@ -109,10 +109,10 @@ library ChunkOpening {
         if (p.blindingAtZ >= R) revert Opening_InvalidScalar("blindingAtZ");
     }
 
-    function _challenges(Statement memory s, Proof memory p, bytes32 srsDigest)
+    function _openingChallenges(OpeningStatement memory s, OpeningProof memory p)
         private
-        pure
-        returns (Challenges memory c)
+        view
+        returns (OpeningChallenges memory c)
     {
         bytes memory statement = abi.encodePacked(
             abi.encode(srsDigest, s.chainId, s.market, s.jobId, s.round),
@@ -134,7 +134,7 @@ library ChunkOpening {
 
     /// @dev s-(1/z) = z (U(z) v(1/z) - y - z s+(z)), which says that y = sum_t rho^t values_t is the constant term of
     /// U(X) v(1/X), v(X) = sum_t rho^t X^(k0 + t).
-    function _negativeAtInverse(Statement memory s, Proof memory p, Challenges memory c, uint256 inverse)
+    function _negativeAtInverse(OpeningStatement memory s, OpeningProof memory p, OpeningChallenges memory c, uint256 inverse)
         private
         view
         returns (uint256)
@@ -152,18 +152,21 @@ library ChunkOpening {
     }
 
     /// @dev e(opened, [1]) e(-quotients, [tau]) = 1.
-    function _checkPairing(
-        Bn254.Sum memory opened,
-        Bn254.Sum memory quotients,
-        ReferenceString.Key memory key
-    ) private view {
-        uint256[12] memory input;
-        (input[0], input[1]) = (opened.x, opened.y);
-        (input[2], input[3]) = (Bn254.G2_X_IMAG, Bn254.G2_X_REAL);
-        (input[4], input[5]) = (Bn254.G2_Y_IMAG, Bn254.G2_Y_REAL);
-        (input[6], input[7]) = (quotients.x, Bn254.negated(quotients.y));
-        (input[8], input[9]) = (key.tauG2.xImag, key.tauG2.xReal);
-        (input[10], input[11]) = (key.tauG2.yImag, key.tauG2.yReal);
+    function _checkOpening(Bn254.Sum memory opened, Bn254.Sum memory quotients) private view {
+        uint256[12] memory input = [
+            opened.x,
+            opened.y,
+            Bn254.G2_X_IMAG,
+            Bn254.G2_X_REAL,
+            Bn254.G2_Y_IMAG,
+            Bn254.G2_Y_REAL,
+            quotients.x,
+            Bn254.negated(quotients.y),
+            _tauG2XImag,
+            _tauG2XReal,
+            _tauG2YImag,
+            _tauG2YReal
+        ];
         if (!Bn254.pairing2(input)) revert Opening_WrongProof();
     }
 }

@@ -3,27 +3,29 @@ pragma solidity 0.8.37;
 
 import {IProofVerifier} from "../interfaces/IProofVerifier.sol";
 import {Bn254} from "./Bn254.sol";
+import {GramMatrix} from "./GramMatrix.sol";
 import {ReferenceString} from "./ReferenceString.sol";
-import {GramTranscript} from "./Transcript.sol";
+import {GramTranscript, Transcript} from "./Transcript.sol";
 
 /// @title The Gram argument: a posted matrix is the Gram matrix of the committed updates.
 /// @dev Notation and steps are those of docs/protocol.md, "The Gram argument"; the same computation as
 /// aggregator/proofs/verifier.py. n + 6 multiplications of points and one product of three pairings, whatever d is.
-library GramArgument {
+abstract contract GramArgument is ReferenceString {
     using Bn254 for Bn254.Sum;
 
-    uint256 internal constant PROOF_BYTES = 384;
+    uint256 private constant PROOF_BYTES = 384;
     /// @dev Coefficients of the mask, which lie beyond the d of an update.
     uint256 internal constant MASK_COEFFICIENTS = 8;
-    uint256 private constant LAMBDA_BITS = 128;
+    uint256 private constant EC_ADD = 6;
+    uint256 private constant EC_MUL = 7;
     uint256 private constant R = 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001; // for assembly
 
     error Gram_NoUpdates();
-    error Gram_WrongLength(bytes32 field, uint256 length, uint256 expected);
     error Gram_DimensionTooLarge(uint256 dimension, uint256 powers);
-    error Gram_InvalidCommitment(uint256 index);
+    error Gram_DirtyWord();
+    error Gram_InvalidCommitment();
     error Gram_InvalidPoint(bytes32 message);
-    error Gram_InvalidScalar(bytes32 message);
+    error Gram_InvalidScalar();
     error Gram_WrongProof();
 
     /// @dev The prover's messages, 384 bytes.
@@ -40,114 +42,168 @@ library GramArgument {
     }
 
     /// @dev Reverts unless the proof shows the statement.
-    function verify(
-        IProofVerifier.GramStatement calldata s,
-        bytes calldata proof,
-        ReferenceString.Key memory key
-    ) internal view {
-        _checkShape(s, key.size);
+    function _verifyGram(IProofVerifier.GramStatement calldata s, bytes calldata proof) internal view {
         Proof calldata p = _proof(proof);
+        IProofVerifier.Point[] calldata commitments = s.commitments;
+        address[] calldata trainers = s.trainers;
+        uint128[] calldata stakes = s.stakes;
+        bytes calldata gram = s.gram;
         (GramTranscript.Masked masked, bytes32 seed) =
-            GramTranscript.mask(GramTranscript.begin(_encode(s, key.digest)), proof[0:96]);
-        (GramTranscript.Correlated correlated, uint256 z) = GramTranscript.correlation(masked, proof[96:160]);
-        uint256 gamma = GramTranscript.evaluations(correlated, proof[160:256]);
+            GramTranscript.mask(_absorb(s, commitments, trainers, stakes, gram), _words(proof, 0, 3));
+        (GramTranscript.Correlated correlated, uint256 z) = GramTranscript.correlation(masked, _words(proof, 3, 2));
+        uint256 gamma = GramTranscript.evaluations(correlated, _words(proof, 5, 3));
 
         Bn254.Sum memory sum = Bn254.Sum(p.mask.x, p.mask.y, 0, 0, 0);
-        uint256 square = _combine(sum, s, seed, p.maskSquare);
+        uint256 square = _quadraticForm(gram, _addCommitments(sum, commitments, trainers, stakes, seed));
+        square = addmod(square, p.maskSquare, R);
         sum.addScaled(p.correlation.x, p.correlation.y, gamma);
-        uint256 zAndInverse = _subtractLines(sum, p, square, z, gamma, key);
-        _checkQuotient(sum, p, zAndInverse, key);
-    }
-
-    function _checkShape(IProofVerifier.GramStatement calldata s, uint256 powers) private pure {
-        uint256 n = s.commitments.length;
-        if (n == 0) revert Gram_NoUpdates();
-        if (s.trainers.length != n) revert Gram_WrongLength("trainers", s.trainers.length, n);
-        if (s.stakes.length != n) revert Gram_WrongLength("stakes", s.stakes.length, n);
-        if (s.gram.length != n * (n + 1) * 4) revert Gram_WrongLength("gram", s.gram.length, n * (n + 1) * 4);
-        if (s.dimension + MASK_COEFFICIENTS > powers) revert Gram_DimensionTooLarge(s.dimension, powers);
+        _checkQuotient(sum, p.quotient, _subtractLines(sum, p, square, z, gamma));
     }
 
     /// @dev The proof's words, each in the one encoding that it has.
     function _proof(bytes calldata proof) private pure returns (Proof calldata p) {
-        if (proof.length != PROOF_BYTES) revert Gram_WrongLength("proof", proof.length, PROOF_BYTES);
+        if (proof.length != PROOF_BYTES) revert GramMatrix.Gram_WrongLength("proof", proof.length, PROOF_BYTES);
+        bool canonical;
         assembly ("memory-safe") {
             p := proof.offset
+            canonical := lt(calldataload(add(p, 0x40)), R) // mu
+            canonical := and(canonical, lt(calldataload(add(p, 0xa0)), R)) // a(z)
+            canonical := and(canonical, lt(calldataload(add(p, 0xc0)), R)) // a(1/z)
+            canonical := and(canonical, lt(calldataload(add(p, 0xe0)), R)) // s(z)
+            canonical := and(canonical, lt(calldataload(add(p, 0x100)), R)) // h(z)
+            canonical := and(canonical, lt(calldataload(add(p, 0x120)), R)) // h(1/z)
         }
+        if (!canonical) revert Gram_InvalidScalar();
         if (!Bn254.isPoint(p.mask.x, p.mask.y)) revert Gram_InvalidPoint("mask");
         if (!Bn254.isPoint(p.correlation.x, p.correlation.y)) revert Gram_InvalidPoint("correlation");
         if (!Bn254.isPoint(p.quotient.x, p.quotient.y)) revert Gram_InvalidPoint("quotient");
-        if (p.maskSquare >= R) revert Gram_InvalidScalar("maskSquare");
-        if (p.atZ >= R) revert Gram_InvalidScalar("atZ");
-        if (p.atInverse >= R) revert Gram_InvalidScalar("atInverse");
-        if (p.correlationAtZ >= R) revert Gram_InvalidScalar("correlationAtZ");
-        if (p.blindingAtZ >= R) revert Gram_InvalidScalar("blindingAtZ");
-        if (p.blindingAtInverse >= R) revert Gram_InvalidScalar("blindingAtInverse");
     }
 
-    /// @dev The statement as the transcript absorbs it. Reading a field or an element checks that it fits its type.
-    function _encode(IProofVerifier.GramStatement calldata s, bytes32 srsDigest) private pure returns (bytes memory) {
-        IProofVerifier.Point[] calldata points = s.commitments;
-        bytes calldata commitments;
+    /// @dev Words of the proof, whose length has been checked.
+    function _words(bytes calldata proof, uint256 first, uint256 count) private pure returns (bytes calldata words) {
         assembly ("memory-safe") {
-            commitments.offset := points.offset
-            commitments.length := shl(6, points.length)
+            words.offset := add(proof.offset, shl(5, first))
+            words.length := shl(5, count)
         }
-        bytes memory round = abi.encode(srsDigest, s.chainId, s.market, s.jobId, s.round);
-        bytes memory terms = abi.encode(
-            s.rule, s.score, s.byzantine, s.dimension, s.bits, s.headroomBits, s.scaleExponent, s.budget
-        );
-        return abi.encodePacked(round, terms, points.length, s.trainers, s.stakes, commitments, s.gram);
     }
 
-    /// @dev sum += sum_i lambda_i C_i; returns g = mu + sum_ij lambda_i lambda_j G_ij.
-    function _combine(Bn254.Sum memory sum, IProofVerifier.GramStatement calldata s, bytes32 seed, uint256 maskSquare)
-        private
-        view
-        returns (uint256)
-    {
-        uint256[] memory lambdas = _lambdas(seed, s.commitments.length);
-        IProofVerifier.Point[] calldata commitments = s.commitments;
-        for (uint256 i = 0; i < lambdas.length; ++i) {
-            IProofVerifier.Point calldata c = commitments[i];
-            if (!Bn254.isPoint(c.x, c.y)) revert Gram_InvalidCommitment(i);
-            sum.addScaled(c.x, c.y, lambdas[i]);
-        }
-        return addmod(maskSquare, _quadraticForm(s.gram, lambdas), R);
-    }
+    /// @dev The transcript's first message: the digest of the reference string and the statement, as it lies in
+    /// calldata but for the lists' offsets and lengths. That each number fits its type is checked for all at once; the
+    /// lists' elements come to that in `_addCommitments`.
+    function _absorb(
+        IProofVerifier.GramStatement calldata s,
+        IProofVerifier.Point[] calldata commitments,
+        address[] calldata trainers,
+        uint128[] calldata stakes,
+        bytes calldata gram
+    ) private view returns (GramTranscript.Stated) {
+        uint256 n = commitments.length;
+        if (n == 0) revert Gram_NoUpdates();
+        uint256 expected = GramMatrix.packedLength(n);
+        if (gram.length != expected) revert GramMatrix.Gram_WrongLength("gram", gram.length, expected);
+        if (trainers.length != n) revert GramMatrix.Gram_WrongLength("trainers", trainers.length, n);
+        if (stakes.length != n) revert GramMatrix.Gram_WrongLength("stakes", stakes.length, n);
+        if (s.dimension + MASK_COEFFICIENTS > srsSize) revert Gram_DimensionTooLarge(s.dimension, srsSize);
 
-    /// @dev lambda_i: the first 128 bits of keccak256(seed, i).
-    function _lambdas(bytes32 seed, uint256 n) private pure returns (uint256[] memory lambdas) {
-        lambdas = new uint256[](n);
+        (uint256 buffer, uint256 message) = Transcript.newBuffer();
+        bytes32 digest = srsDigest;
+        uint256 excess;
+        uint256 length;
         assembly ("memory-safe") {
+            mstore(message, digest)
+            calldatacopy(add(message, 0x20), s, 0x180)
+            mstore(add(message, 0x1a0), n)
+            excess := or(shr(160, mload(add(message, 0x40))), shr(32, mload(add(message, 0x80)))) // market, round
+            excess := or(excess, shr(16, mload(add(message, 0xe0)))) // byzantine
+            excess := or(excess, shr(8, mload(add(message, 0x120)))) // bits
+            excess := or(excess, shr(8, mload(add(message, 0x140)))) // headroomBits
+            let exponent := mload(add(message, 0x160))
+            excess := or(excess, xor(exponent, signextend(1, exponent)))
+            excess := or(excess, shr(128, mload(add(message, 0x180)))) // budget
+
+            let target := add(message, 0x1c0)
+            let size := shl(5, n)
+            calldatacopy(target, trainers.offset, size)
+            calldatacopy(add(target, size), stakes.offset, size)
+            target := add(target, shl(1, size))
+            calldatacopy(target, commitments.offset, shl(1, size))
+            target := add(target, shl(1, size))
+            calldatacopy(target, gram.offset, gram.length)
+            length := sub(add(target, gram.length), message)
+        }
+        if (excess != 0) revert Gram_DirtyWord();
+        return GramTranscript.begin(buffer, length);
+    }
+
+    /// @dev sum += sum_i lambda_i C_i, where lambda_i is the first 128 bits of keccak256(seed, i). Refuses infinity; the
+    /// precompile refuses what is no point, and burns the gas. One pass over the updates, so the words of trainers and
+    /// stakes are checked here too.
+    /// @return lambdas Where the lambda_i lie, the last thing in memory but for three zeros after them.
+    function _addCommitments(
+        Bn254.Sum memory sum,
+        IProofVerifier.Point[] calldata commitments,
+        address[] calldata trainers,
+        uint128[] calldata stakes,
+        bytes32 seed
+    ) private view returns (uint256 lambdas) {
+        uint256 n = commitments.length;
+        uint256 excess;
+        bool valid = true;
+        assembly ("memory-safe") {
+            lambdas := mload(0x40)
+            mstore(0x40, add(lambdas, shl(5, add(n, 3))))
             mstore(0, seed)
-            let target := add(lambdas, 0x20)
-            for { let i := 0 } lt(i, n) { i := add(i, 1) } {
+            let point := commitments.offset
+            let target := lambdas
+            for { let i := 0 } and(valid, lt(i, n)) { i := add(i, 1) } {
+                let word := shl(5, i)
+                excess := or(excess, shr(160, calldataload(add(trainers.offset, word))))
+                excess := or(excess, shr(128, calldataload(add(stakes.offset, word))))
                 mstore(0x20, i)
-                mstore(target, shr(sub(256, LAMBDA_BITS), keccak256(0, 0x40)))
+                let lambda := shr(128, keccak256(0, 0x40))
+                mstore(target, lambda)
                 target := add(target, 0x20)
+
+                let term := add(sum, 0x40)
+                calldatacopy(term, point, 0x40)
+                mstore(add(sum, 0x80), lambda)
+                point := add(point, 0x40)
+                valid := and(valid, iszero(iszero(or(mload(term), mload(add(sum, 0x60))))))
+                valid := and(valid, staticcall(gas(), EC_MUL, term, 0x60, term, 0x40))
+                valid := and(valid, staticcall(gas(), EC_ADD, sum, 0x80, sum, 0x40))
             }
+            calldatacopy(target, calldatasize(), 0x60) // zeros
+            valid := and(valid, eq(returndatasize(), 0x40))
         }
+        if (!valid) revert Gram_InvalidCommitment();
+        if (excess != 0) revert Gram_DirtyWord();
     }
 
     /// @dev sum_ij lambda_i lambda_j G_ij modulo R, from the packed upper triangle of 64-bit entries. Within a row the
-    /// integers are exact: |lambda G| < 2^191, and there are far fewer than 2^60 of them.
-    function _quadraticForm(bytes calldata gram, uint256[] memory lambdas) private pure returns (uint256 form) {
+    /// integers are exact: |lambda G| < 2^191, and there are far fewer than 2^60 of them. Four entries fill a word; where
+    /// a row ends within one, what follows meets a lambda of zero.
+    /// @param lambdas See `_addCommitments`.
+    function _quadraticForm(bytes calldata gram, uint256 lambdas) private pure returns (uint256 form) {
         assembly ("memory-safe") {
             let source := gram.offset
-            let end := add(add(lambdas, 0x20), shl(5, mload(lambdas)))
-            for { let row := add(lambdas, 0x20) } lt(row, end) { row := add(row, 0x20) } {
+            let row := lambdas
+            for { let end := sub(mload(0x40), 0x60) } lt(row, end) {} {
                 let lambda := mload(row)
-                let diagonal := mul(lambda, sar(192, calldataload(source))) // the top 8 bytes, sign extended
+                let sum := mul(lambda, sar(192, calldataload(source))) // the top 8 bytes, sign extended
+                row := add(row, 0x20)
                 source := add(source, 8)
-                let rest := 0
-                for { let column := add(row, 0x20) } lt(column, end) { column := add(column, 0x20) } {
-                    rest := add(rest, mul(mload(column), sar(192, calldataload(source))))
-                    source := add(source, 8)
+                let entry := source
+                for { let column := row } lt(column, end) { column := add(column, 0x80) } {
+                    let word := calldataload(entry)
+                    let part := mul(mload(column), sar(192, word))
+                    part := add(part, mul(mload(add(column, 0x20)), signextend(7, shr(128, word))))
+                    part := add(part, mul(mload(add(column, 0x40)), signextend(7, shr(64, word))))
+                    part := add(part, mul(mload(add(column, 0x60)), signextend(7, word)))
+                    sum := add(sum, shl(1, part)) // such an entry counts twice
+                    entry := add(entry, 0x20)
                 }
-                let value := add(diagonal, shl(1, rest)) // an off-diagonal entry counts twice
-                value := add(value, mul(slt(value, 0), R))
-                form := addmod(form, mulmod(lambda, value, R), R)
+                source := add(source, shr(2, sub(end, row)))
+                form := addmod(form, mulmod(lambda, add(R, sum), R), R) // R makes the sum positive
             }
         }
     }
@@ -159,8 +215,7 @@ library GramArgument {
         Proof calldata p,
         uint256 square,
         uint256 z,
-        uint256 gamma,
-        ReferenceString.Key memory key
+        uint256 gamma
     ) private view returns (uint256) {
         // one inversion for both 1/z and 1/(1/z - z) = z / (1 - z^2); the transcript excludes 0, 1 and -1
         uint256 complement = addmod(1, R - mulmod(z, z, R), R);
@@ -169,10 +224,12 @@ library GramArgument {
         uint256 perStep = mulmod(common, mulmod(z, z, R), R);
         uint256 first = addmod(p.atZ, mulmod(gamma, p.correlationAtZ, R), R);
         uint256 second = addmod(p.atInverse, mulmod(gamma, _correlationAtInverse(p, square, z), R), R);
-        _subtractLine(sum, first, second, z, perStep, [Bn254.G1_X, Bn254.G1_Y, key.tauX, key.tauY]);
-        _subtractLine(
-            sum, p.blindingAtZ, p.blindingAtInverse, z, perStep, [key.etaX, key.etaY, key.etaTauX, key.etaTauY]
-        );
+        (first, second) = _minusLine(first, second, z, perStep);
+        sum.addScaled(Bn254.G1_X, Bn254.G1_Y, first);
+        sum.addScaled(_tauX, _tauY, second);
+        (first, second) = _minusLine(p.blindingAtZ, p.blindingAtInverse, z, perStep);
+        sum.addScaled(_etaX, _etaY, first);
+        sum.addScaled(_etaTauX, _etaTauY, second);
         return addmod(z, inverse, R);
     }
 
@@ -182,44 +239,49 @@ library GramArgument {
         return mulmod(z, addmod(mulmod(p.atZ, p.atInverse, R), R - rest, R), R);
     }
 
-    /// @dev sum -= c P + m Q for the line c + m X through (z, first) and (1/z, second); `bases` are P and Q.
-    function _subtractLine(
-        Bn254.Sum memory sum,
-        uint256 first,
-        uint256 second,
-        uint256 z,
-        uint256 perStep,
-        uint256[4] memory bases
-    ) private view {
-        uint256 minusSlope = mulmod(addmod(first, R - second, R), perStep, R);
-        uint256 minusConstant = R - addmod(first, mulmod(minusSlope, z, R), R);
-        sum.addScaled(bases[0], bases[1], minusConstant);
-        sum.addScaled(bases[2], bases[3], minusSlope);
+    /// @dev -c and -m of the line c + m X through (z, first) and (1/z, second); `perStep` is 1 / (1/z - z).
+    function _minusLine(uint256 first, uint256 second, uint256 z, uint256 perStep)
+        private
+        pure
+        returns (uint256 minusConstant, uint256 minusSlope)
+    {
+        unchecked {
+            minusSlope = mulmod(first + R - second, perStep, R); // less than 2 R, which fits
+            minusConstant = R - addmod(first, mulmod(minusSlope, z, R), R);
+        }
     }
 
     /// @dev e(sum - W, [1]) e(-W, [tau^2]) e((z + 1/z) W, [tau]) = 1, as (tau - z)(tau - 1/z) =
     /// tau^2 - (z + 1/z) tau + 1.
-    function _checkQuotient(
-        Bn254.Sum memory sum,
-        Proof calldata p,
-        uint256 zAndInverse,
-        ReferenceString.Key memory key
-    ) private view {
-        uint256 x = p.quotient.x;
-        uint256 minusY = Bn254.negated(p.quotient.y);
+    function _checkQuotient(Bn254.Sum memory sum, IProofVerifier.Point calldata quotient, uint256 zAndInverse)
+        private
+        view
+    {
+        uint256 x = quotient.x;
+        uint256 minusY = Bn254.P - quotient.y; // y is not 0: no point of the curve has order 2
         sum.add(x, minusY);
         Bn254.Sum memory scaled;
-        scaled.addScaled(x, p.quotient.y, zAndInverse);
-        uint256[18] memory input;
-        (input[0], input[1]) = (sum.x, sum.y);
-        (input[2], input[3]) = (Bn254.G2_X_IMAG, Bn254.G2_X_REAL);
-        (input[4], input[5]) = (Bn254.G2_Y_IMAG, Bn254.G2_Y_REAL);
-        (input[6], input[7]) = (x, minusY);
-        (input[8], input[9]) = (key.tau2G2.xImag, key.tau2G2.xReal);
-        (input[10], input[11]) = (key.tau2G2.yImag, key.tau2G2.yReal);
-        (input[12], input[13]) = (scaled.x, scaled.y);
-        (input[14], input[15]) = (key.tauG2.xImag, key.tauG2.xReal);
-        (input[16], input[17]) = (key.tauG2.yImag, key.tauG2.yReal);
+        scaled.addScaled(x, quotient.y, zAndInverse);
+        uint256[18] memory input = [
+            sum.x,
+            sum.y,
+            Bn254.G2_X_IMAG,
+            Bn254.G2_X_REAL,
+            Bn254.G2_Y_IMAG,
+            Bn254.G2_Y_REAL,
+            x,
+            minusY,
+            _tau2G2XImag,
+            _tau2G2XReal,
+            _tau2G2YImag,
+            _tau2G2YReal,
+            scaled.x,
+            scaled.y,
+            _tauG2XImag,
+            _tauG2XReal,
+            _tauG2YImag,
+            _tauG2YReal
+        ];
         if (!Bn254.pairing3(input)) revert Gram_WrongProof();
     }
 }

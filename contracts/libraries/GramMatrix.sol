@@ -17,11 +17,16 @@ library GramMatrix {
         pure
         returns (int256[] memory g)
     {
-        uint256 expected = n * (n + 1) * 4;
+        uint256 expected = packedLength(n);
         if (packed.length != expected) revert Gram_WrongLength("gram", packed.length, expected);
         g = new int256[](n * n);
         _fill(g, packed, n);
         _check(g, n, int256(dimension << (2 * bits - 2)));
+    }
+
+    /// @dev Bytes of the upper triangle.
+    function packedLength(uint256 n) internal pure returns (uint256) {
+        return 4 * n * (n + 1);
     }
 
     /// @dev Entry k = i * n + j.

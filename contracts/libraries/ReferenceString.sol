@@ -3,18 +3,19 @@ pragma solidity 0.8.37;
 
 import {Bn254} from "./Bn254.sol";
 
-/// @title The structured reference string of a verifier: its digest, and the checks that a contract can make of it.
-/// @dev Eighteen words, as aggregator/srs.py's VerifyingKey.words() gives them: the number of powers, the digest of all
-/// powers, [tau]_1, [eta]_1, [eta tau]_1, [eta tau^2]_1 (x, y each), [tau]_2, [tau^2]_2 (in the order of EIP-197).
+/// @title The structured reference string of a verifier: its constants, its digest, and the checks that a contract can
+/// make of it.
+/// @dev Given as eighteen words, as aggregator/srs.py's VerifyingKey.words() has them: the number of powers, the digest of
+/// all powers, [tau]_1, [eta]_1, [eta tau]_1, [eta tau^2]_1 (x, y each), [tau]_2, [tau^2]_2 (in the order of EIP-197).
 /// The powers themselves are too many to look at: whoever uses a verifier checks them against the digest, once.
-library ReferenceString {
-    uint256 internal constant SIZE = 0;
-    uint256 internal constant TAU = 2;
-    uint256 internal constant ETA = 4;
-    uint256 internal constant ETA_TAU = 6;
-    uint256 internal constant ETA_TAU2 = 8;
-    uint256 internal constant TAU_G2 = 10;
-    uint256 internal constant TAU2_G2 = 14;
+abstract contract ReferenceString {
+    uint256 private constant SIZE = 0;
+    uint256 private constant TAU = 2;
+    uint256 private constant ETA = 4;
+    uint256 private constant ETA_TAU = 6;
+    uint256 private constant ETA_TAU2 = 8;
+    uint256 private constant TAU_G2 = 10;
+    uint256 private constant TAU2_G2 = 14;
 
     /// @dev One entry and the mask's eight coefficients.
     uint256 private constant MIN_SIZE = 9;
@@ -23,40 +24,54 @@ library ReferenceString {
     /// "gramercy/srs/development/tau") modulo the group order. Anybody can prove anything with it.
     uint256 private constant DEVELOPMENT_TAU_X = 0x01f442fe1e6157f151f4a339b0dc265db8ca8431a90bc3337994a5e9e705fd08;
 
+    /// @notice Names the reference string; see docs/protocol.md.
+    bytes32 public immutable srsDigest;
+    /// @notice Number of powers: updates have at most this many entries, less 8.
+    uint256 public immutable srsSize;
+
+    uint256 internal immutable _tauX;
+    uint256 internal immutable _tauY;
+    uint256 internal immutable _etaX;
+    uint256 internal immutable _etaY;
+    uint256 internal immutable _etaTauX;
+    uint256 internal immutable _etaTauY;
+    uint256 internal immutable _tauG2XImag;
+    uint256 internal immutable _tauG2XReal;
+    uint256 internal immutable _tauG2YImag;
+    uint256 internal immutable _tauG2YReal;
+    uint256 internal immutable _tau2G2XImag;
+    uint256 internal immutable _tau2G2XReal;
+    uint256 internal immutable _tau2G2YImag;
+    uint256 internal immutable _tau2G2YReal;
+
     error Srs_TooSmall(uint256 size);
     error Srs_InvalidPoint(uint256 word);
     error Srs_Inconsistent(uint256 word);
     error Srs_Development(uint256 chainId);
     error Srs_Initial();
 
-    /// @dev What verification needs, in memory.
-    struct Key {
-        bytes32 digest;
-        uint256 size;
-        uint256 tauX;
-        uint256 tauY;
-        uint256 etaX;
-        uint256 etaY;
-        uint256 etaTauX;
-        uint256 etaTauY;
-        Bn254.G2Point tauG2;
-        Bn254.G2Point tau2G2;
-    }
-
-    /// @dev Names the reference string in every transcript.
-    function digest(uint256[18] memory words) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(TAG, words));
+    constructor(uint256[18] memory words) {
+        _check(words);
+        srsDigest = keccak256(abi.encodePacked(TAG, words));
+        srsSize = words[SIZE];
+        (_tauX, _tauY) = (words[TAU], words[TAU + 1]);
+        (_etaX, _etaY) = (words[ETA], words[ETA + 1]);
+        (_etaTauX, _etaTauY) = (words[ETA_TAU], words[ETA_TAU + 1]);
+        (_tauG2XImag, _tauG2XReal) = (words[TAU_G2], words[TAU_G2 + 1]);
+        (_tauG2YImag, _tauG2YReal) = (words[TAU_G2 + 2], words[TAU_G2 + 3]);
+        (_tau2G2XImag, _tau2G2XReal) = (words[TAU2_G2], words[TAU2_G2 + 1]);
+        (_tau2G2YImag, _tau2G2YReal) = (words[TAU2_G2 + 2], words[TAU2_G2 + 3]);
     }
 
     /// @dev That the points belong to one tau and one eta, and that the string is no development string where anything
     /// is at stake. That nobody knows tau and eta no contract can check.
-    function check(uint256[18] memory words) internal view {
+    function _check(uint256[18] memory words) private view {
         if (words[SIZE] < MIN_SIZE || words[SIZE] > type(uint64).max) revert Srs_TooSmall(words[SIZE]);
         for (uint256 word = TAU; word < TAU_G2; word += 2) {
             if (!Bn254.isPoint(words[word], words[word + 1])) revert Srs_InvalidPoint(word);
         }
         if (words[TAU] == Bn254.G1_X) revert Srs_Initial();
-        if (words[TAU] == DEVELOPMENT_TAU_X && !isLocal(block.chainid)) revert Srs_Development(block.chainid);
+        if (words[TAU] == DEVELOPMENT_TAU_X && !_isLocal(block.chainid)) revert Srs_Development(block.chainid);
         uint256[4] memory one = [Bn254.G2_X_IMAG, Bn254.G2_X_REAL, Bn254.G2_Y_IMAG, Bn254.G2_Y_REAL];
         uint256[4] memory tau = _g2(words, TAU_G2);
         uint256[2] memory generator = [Bn254.G1_X, Bn254.G1_Y];
@@ -67,7 +82,7 @@ library ReferenceString {
     }
 
     /// @dev Chain ids of development chains: ganache's, anvil's and hardhat's, eth-tester's.
-    function isLocal(uint256 chainId) internal pure returns (bool) {
+    function _isLocal(uint256 chainId) private pure returns (bool) {
         return chainId == 1337 || chainId == 31337 || chainId == 131277322940537;
     }
 

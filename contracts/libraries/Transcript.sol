@@ -15,14 +15,48 @@ library Transcript {
         return keccak256(abi.encodePacked(state, label, message.length, message));
     }
 
+    /// @dev Free memory for a message that is written in place: 96 bytes for what precedes it, then the message. Nothing
+    /// may be allocated before `absorbBuffer`, which leaves the memory free again.
+    function newBuffer() internal pure returns (uint256 buffer, uint256 message) {
+        assembly ("memory-safe") {
+            buffer := mload(0x40)
+            message := add(buffer, 0x60)
+        }
+    }
+
+    /// @dev As `absorb`, of a message of `length` bytes in a buffer.
+    function absorbBuffer(bytes32 state, bytes32 label, uint256 buffer, uint256 length)
+        internal
+        pure
+        returns (bytes32 next)
+    {
+        assembly ("memory-safe") {
+            mstore(buffer, state)
+            mstore(add(buffer, 0x20), label)
+            mstore(add(buffer, 0x40), length)
+            next := keccak256(buffer, add(length, 0x60))
+        }
+    }
+
     /// @dev The same for a message in calldata.
-    function absorbCalldata(bytes32 state, bytes32 label, bytes calldata message) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(state, label, message.length, message));
+    function absorbCalldata(bytes32 state, bytes32 label, bytes calldata message) internal pure returns (bytes32 next) {
+        assembly ("memory-safe") {
+            let buffer := mload(0x40) // free memory, which nobody relies on afterwards
+            mstore(buffer, state)
+            mstore(add(buffer, 0x20), label)
+            mstore(add(buffer, 0x40), message.length)
+            calldatacopy(add(buffer, 0x60), message.offset, message.length)
+            next := keccak256(buffer, add(message.length, 0x60))
+        }
     }
 
     /// @dev The next challenge word, which is also the next state.
-    function challenge(bytes32 state, bytes32 label) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(state, label));
+    function challenge(bytes32 state, bytes32 label) internal pure returns (bytes32 next) {
+        assembly ("memory-safe") {
+            mstore(0, state)
+            mstore(0x20, label)
+            next := keccak256(0, 0x40)
+        }
     }
 
     /// @dev A challenge word as a field element other than 0.
@@ -48,8 +82,9 @@ library GramTranscript {
 
     bytes32 private constant TAG = keccak256("gramercy/gram/1");
 
-    function begin(bytes memory statement) internal pure returns (Stated) {
-        return Stated.wrap(Transcript.absorb(TAG, "statement", statement));
+    /// @param buffer The statement, see Transcript.newBuffer.
+    function begin(uint256 buffer, uint256 length) internal pure returns (Stated) {
+        return Stated.wrap(Transcript.absorbBuffer(TAG, "statement", buffer, length));
     }
 
     /// @param message C_m and mu.

@@ -13,7 +13,7 @@ from market.chain.artifacts import load_artifact
 from scripts import compile_contracts
 from tests.contracts.harness import Chain
 
-PUBLISHED = [name for names in compile_contracts.PUBLISHED.values() for name in names]
+PUBLISHED = list(compile_contracts.PUBLISHED.values())
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from aggregator.bn254.curve import (
     decode_point,
     pack_points,
 )
-from aggregator.bn254.reference import ReferenceKernel
+from aggregator.bn254.pairing import pairing_check
 from aggregator.errors import OutOfRange, WrongShape
 
 _WEIGHT_BYTES = arguments.WEIGHT_BITS // 8
@@ -134,7 +134,7 @@ class NativeKernel:
 
     def pairing_check(self, pairs: Sequence[tuple[Point, G2Point]]) -> bool:
         """See ``Kernel.pairing_check``."""
-        return ReferenceKernel().pairing_check(pairs)
+        return pairing_check(pairs)
 
 
 def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

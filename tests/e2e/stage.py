@@ -26,8 +26,8 @@ from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
 from market.chain import rpc
-from market.chain.keys import create, load
 from market.chain.deployment import deploy
+from market.chain.keys import create, load
 from market.chain.market import MarketClient
 from market.cli.app import main
 from market.domain import Address

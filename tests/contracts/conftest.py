@@ -12,9 +12,9 @@ from tests.contracts.scenario import Scene
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the market: what they need of doubles is compiled here."""
+    """Mark the tests whose verifier is a double: it is compiled here."""
     for item in items:
-        if "tests/contracts" in item.path.as_posix() and "scene" in getattr(item, "fixturenames", ()):
+        if "tests/contracts" in item.path.as_posix() and "verifier" in getattr(item, "fixturenames", ()):
             item.add_marker("node")
 
 
@@ -31,7 +31,7 @@ def verifier(session_chain: Chain) -> Contract:
 
 
 @pytest.fixture
-def chain(session_chain: Chain, verifier: Contract) -> Iterator[Chain]:
+def chain(session_chain: Chain) -> Iterator[Chain]:
     """Give a chain that forgets what the test did."""
     with session_chain.undone():
         yield session_chain

@@ -17,25 +17,27 @@ Statement = dict[str, Any]
 def statement(
     rules: RoundRules, gram: GramMatrix, stakes: Sequence[int], *, scale_exponent: int, outcome: Outcome
 ) -> Statement:
-    """Return IProofVerifier.Statement with made-up parties; the attested verifier does not look at those."""
+    """Return IProofVerifier.Statement with made-up parties; what follows from the matrix does not depend on those."""
     n = len(stakes)
     return {
-        "chainId": 31337,
-        "market": _address(1),
-        "jobId": 1,
-        "round": 1,
-        "rule": rules.rule.encode().ljust(32, b"\0"),
-        "score": rules.score.encode().ljust(32, b"\0"),
-        "byzantine": rules.byzantine,
-        "dimension": rules.dimension,
-        "bits": rules.bits,
-        "headroomBits": rules.headroom_bits,
-        "scaleExponent": scale_exponent,
-        "budget": rules.budget,
-        "trainers": [_address(100 + i) for i in range(n)],
-        "stakes": list(stakes),
-        "commitments": [bytes([i]) * 32 for i in range(1, n + 1)],
-        "gram": pack_gram(gram),
+        "gram": {
+            "chainId": 31337,
+            "market": _address(1),
+            "jobId": 1,
+            "round": 1,
+            "rule": rules.rule.encode().ljust(32, b"\0"),
+            "score": rules.score.encode().ljust(32, b"\0"),
+            "byzantine": rules.byzantine,
+            "dimension": rules.dimension,
+            "bits": rules.bits,
+            "headroomBits": rules.headroom_bits,
+            "scaleExponent": scale_exponent,
+            "budget": rules.budget,
+            "trainers": [_address(100 + i) for i in range(n)],
+            "stakes": list(stakes),
+            "commitments": [(1, 2)] * n,
+            "gram": pack_gram(gram),
+        },
         "weights": list(outcome.weights),
         "scores": list(outcome.scores),
         "payouts": list(outcome.payouts),
@@ -53,9 +55,14 @@ def with_changed_entry(claim: Statement, gram: GramMatrix) -> Statement:
     """Return the statement with one unit more (at the bound: less) in the squared norm of the heaviest update."""
     changed = gram.copy()
     i = claim["weights"].index(max(claim["weights"]))
-    bound = claim["dimension"] << (2 * claim["bits"] - 2)
+    bound = claim["gram"]["dimension"] << (2 * claim["gram"]["bits"] - 2)
     changed[i, i] += -1 if changed[i, i] == bound else 1
-    return claim | {"gram": pack_gram(changed)}
+    return with_gram(claim, gram=pack_gram(changed))
+
+
+def with_gram(claim: Statement, **changes: Any) -> Statement:
+    """Return the statement with fields of its Gram statement changed."""
+    return claim | {"gram": claim["gram"] | changes}
 
 
 def with_one_more(claim: Statement, field: str, index: int) -> Statement:

@@ -40,19 +40,19 @@ def test_verifier_accepts_the_vector_and_nothing_one_unit_off(
 
     verify(claim)
     for field, error in (
-        ("weights", "Attested_WrongWeight"),
-        ("scores", "Attested_WrongScore"),
-        ("payouts", "Attested_WrongPayout"),
+        ("weights", "Settling_WrongWeight"),
+        ("scores", "Settling_WrongScore"),
+        ("payouts", "Settling_WrongPayout"),
     ):
         changed = statements.with_one_more(claim, field, last)
         with refused(error, index=last, posted=changed[field][last], expected=claim[field][last]):
             verify(changed)
     exponent = claim["nextScaleExponent"]
-    with refused("Attested_WrongScale", posted=exponent + 1, expected=exponent):
+    with refused("Settling_WrongScale", posted=exponent + 1, expected=exponent):
         verify(claim | {"nextScaleExponent": exponent + 1})
     with pytest.raises(Reverted) as refusal:
         verify(statements.with_changed_entry(claim, case.gram))
-    assert decode_refusal(refusal.value).name.startswith(("Attested_Wrong", "Gram_"))
+    assert decode_refusal(refusal.value).name.startswith(("Settling_Wrong", "Gram_"))
 
 
 @pytest.mark.node

@@ -1,4 +1,4 @@
-"""The attested verifier: agrees with the Python core on any matrix, refuses the rest by name, fits a transaction."""
+"""What follows from a Gram matrix, checked on chain: agrees with the Python core on any matrix, refuses the rest by name, fits a transaction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aggregator.rules import RULES
 from aggregator.scores import SHAPLEY
 from aggregator.settlement import RoundRules, settle
 from tests.contracts.harness import TRANSACTION_GAS_CAP, Chain, Reverted, refused
-from tests.contracts.statements import Statement, statement
+from tests.contracts.statements import Statement, statement, with_gram
 
 MARKET_GAS = 3_000_000
 """What Market.settleRound itself may need on top of the verification, at 64 trainers."""
@@ -131,17 +131,14 @@ def small_claim(rule: str = "multi-krum", gram: GramMatrix | None = None) -> Sta
 
 def test_ids_of_rules_and_score_are_those_of_the_core(chain: Chain, verifier: Contract) -> None:
     for rule in RULES:
-        assert chain.call(verifier.functions.supportsJob(rule.encode().ljust(32, b"\0"), _word(SHAPLEY)))
-    assert chain.call(verifier.functions.MULTI_KRUM()) == _word("multi-krum")
-    assert chain.call(verifier.functions.MEAN()) == _word("mean")
-    assert chain.call(verifier.functions.SHAPLEY()) == _word(SHAPLEY)
+        assert chain.call(verifier.functions.supportsJob(_word(rule), _word(SHAPLEY), 1))
 
 
 @pytest.mark.parametrize(("rule", "score"), [("median", SHAPLEY), ("mean", "cosine"), ("mean ", SHAPLEY), ("", "")])
 def test_other_rules_and_scores_are_refused(rule: str, score: str, chain: Chain, verifier: Contract) -> None:
-    assert not chain.call(verifier.functions.supportsJob(_word(rule), _word(score)))
-    claim = small_claim() | {"rule": _word(rule), "score": _word(score)}
-    with refused("Attested_Unsupported", rule=_word(rule), score=_word(score)):
+    assert not chain.call(verifier.functions.supportsJob(_word(rule), _word(score), 1))
+    claim = with_gram(small_claim(), rule=_word(rule), score=_word(score))
+    with refused("Settling_Unsupported", rule=_word(rule), score=_word(score)):
         chain.call(verifier.functions.verify(claim, b""))
 
 
@@ -153,9 +150,9 @@ def test_a_proof_is_refused_as_none_is_looked_at(chain: Chain, verifier: Contrac
 @pytest.mark.parametrize(
     ("field", "error"),
     [
-        ("weights", "Attested_WrongWeight"),
-        ("scores", "Attested_WrongScore"),
-        ("payouts", "Attested_WrongPayout"),
+        ("weights", "Settling_WrongWeight"),
+        ("scores", "Settling_WrongScore"),
+        ("payouts", "Settling_WrongPayout"),
     ],
 )
 @pytest.mark.parametrize("index", range(5))
@@ -170,7 +167,7 @@ def test_one_unit_less_is_refused_too(field: str, error: str, index: int, chain:
 def test_a_smaller_scale_exponent_is_refused_too(chain: Chain, verifier: Contract) -> None:
     claim = small_claim()
     exponent = claim["nextScaleExponent"]
-    with refused("Attested_WrongScale", posted=exponent - 1, expected=exponent):
+    with refused("Settling_WrongScale", posted=exponent - 1, expected=exponent):
         chain.call(verifier.functions.verify(claim | {"nextScaleExponent": exponent - 1}, b""))
 
 
@@ -179,16 +176,16 @@ def test_a_smaller_scale_exponent_is_refused_too(chain: Chain, verifier: Contrac
 def test_lists_of_another_length_are_refused(field: str, length: int, chain: Chain, verifier: Contract) -> None:
     claim = small_claim()
     values = (claim[field] + [0])[:length]
-    with refused("Attested_WrongLength", field=field, length=length, expected=5):
+    with refused("Settling_WrongLength", field=field, length=length, expected=5):
         chain.call(verifier.functions.verify(claim | {field: values}, b""))
 
 
 @pytest.mark.parametrize("length", [0, 119, 121, 128])
 def test_a_gram_matrix_of_another_length_is_refused(length: int, chain: Chain, verifier: Contract) -> None:
     claim = small_claim()
-    packed = (claim["gram"] + bytes(8))[:length]
-    with refused("Gram_WrongLength", length=length, expected=120):
-        chain.call(verifier.functions.verify(claim | {"gram": packed}, b""))
+    packed = (claim["gram"]["gram"] + bytes(8))[:length]
+    with refused("Gram_WrongLength", field="gram", length=length, expected=120):
+        chain.call(verifier.functions.verify(with_gram(claim, gram=packed), b""))
 
 
 IMPOSSIBLE: list[tuple[str, dict[tuple[int, int], int], str, dict[str, Any]]] = [
@@ -221,7 +218,7 @@ def test_matrices_of_no_updates_are_refused_by_both(
     with pytest.raises(InvalidInput):
         check_gram(gram, dimension=3, bits=8)
     with refused(error, **fields):
-        chain.call(verifier.functions.verify(claim | {"gram": pack_gram(gram)}, b""))
+        chain.call(verifier.functions.verify(with_gram(claim, gram=pack_gram(gram)), b""))
 
 
 def test_the_greatest_inner_products_of_equal_and_opposite_updates_pass(chain: Chain, verifier: Contract) -> None:
@@ -232,7 +229,7 @@ def test_the_greatest_inner_products_of_equal_and_opposite_updates_pass(chain: C
 def test_multi_krum_of_two_updates_is_refused(chain: Chain, verifier: Contract) -> None:
     claim = small_claim("mean", np.diag(np.full(2, 100, dtype=np.int64)))
     with refused("MultiKrum_TooFewUpdates", updates=2):
-        chain.call(verifier.functions.verify(claim | {"rule": _word("multi-krum")}, b""))
+        chain.call(verifier.functions.verify(with_gram(claim, rule=_word("multi-krum")), b""))
 
 
 def gas_of(chain: Chain, verifier: Contract, rule: str, n: int, *, ascending: bool) -> int:

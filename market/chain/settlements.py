@@ -8,7 +8,7 @@ from typing import Any
 from web3 import Web3
 from web3.exceptions import TransactionNotFound, Web3ValueError
 
-from aggregator.proofs import Statement
+from aggregator.proofs import GramStatement
 from aggregator.proofs.statement import id_word
 from market.chain.artifacts import load_artifact
 from market.chain.market import ALL_ABIS, MarketClient
@@ -74,40 +74,33 @@ def market_is_known(market: MarketClient) -> bool:
         return load_artifact("Market").matches(bytes(market.w3.eth.get_code(Web3.to_checksum_address(market.address))))
 
 
-def verification_gas(market: MarketClient, verifier: Address, statement: Statement, proof: bytes) -> int:
-    """Return what the node estimates for verifying a settlement alone, transaction base and calldata included."""
+def verification_gas(market: MarketClient, verifier: Address, statement: GramStatement, proof: bytes) -> int:
+    """Return what the node estimates for verifying a Gram proof alone, transaction base and calldata included."""
     contract = market.w3.eth.contract(address=Web3.to_checksum_address(verifier), abi=load_artifact("GramVerifier").abi)
     with refusals(ALL_ABIS):
-        return int(contract.functions.verify(encode_statement(statement), proof).estimate_gas())
+        return int(contract.functions.verifyGram(_encode_gram(statement), proof).estimate_gas())
 
 
-def encode_statement(statement: Statement) -> tuple[Any, ...]:
+def _encode_gram(gram: GramStatement) -> tuple[Any, ...]:
     """Return a statement as IProofVerifier takes it."""
-    gram, rules, place = statement.gram, statement.gram.rules, statement.gram.round_id
+    rules, place = gram.rules, gram.round_id
     return (
-        (
-            place.chain_id,
-            Web3.to_checksum_address(place.market),
-            place.job_id,
-            place.number,
-            id_word(rules.rule),
-            id_word(rules.score),
-            rules.byzantine,
-            rules.dimension,
-            rules.bits,
-            rules.headroom_bits,
-            gram.scale_exponent,
-            rules.budget,
-            [Web3.to_checksum_address(trainer) for trainer in gram.trainers],
-            list(gram.stakes),
-            [encode_point(point) for point in gram.commitments],
-            gram.gram,
-        ),
-        list(statement.weights),
-        list(statement.scores),
-        list(statement.payouts),
-        statement.aggregate_commitment,
-        statement.next_scale_exponent,
+        place.chain_id,
+        Web3.to_checksum_address(place.market),
+        place.job_id,
+        place.number,
+        id_word(rules.rule),
+        id_word(rules.score),
+        rules.byzantine,
+        rules.dimension,
+        rules.bits,
+        rules.headroom_bits,
+        gram.scale_exponent,
+        rules.budget,
+        [Web3.to_checksum_address(trainer) for trainer in gram.trainers],
+        list(gram.stakes),
+        [encode_point(point) for point in gram.commitments],
+        gram.gram,
     )
 
 

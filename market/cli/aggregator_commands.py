@@ -43,12 +43,15 @@ def run(
 @command(app, "settle")
 def settle(session: Session, job_id: JobId) -> dict[str, Any]:
     """Settle the round that is in its Settling phase; updates that cannot be had now are left out."""
+    from market.domain import Phase
     from market.errors import ContractRefused
 
     aggregator = _aggregator(session, job_id, 0)
-    _post_bond(session, aggregator)
     state = aggregator.job.state.latest
-    if state is None or not aggregator.settle(state, patient=False):
+    due = state is not None and state.phase(aggregator.job.now) is Phase.SETTLING
+    if due:
+        _post_bond(session, aggregator)
+    if state is None or not due or not aggregator.settle(state, patient=False):
         raise ContractRefused(
             f"no round of job {job_id} can be settled now", hint="`gramercy job show` tells phases and times"
         )

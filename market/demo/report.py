@@ -54,6 +54,13 @@ def print_result(result: DemoResult, console: Console) -> None:
         gas.add_row(kind, str(figures["count"]), f"{figures['median']:,}", f"{figures['max']:,}")
     console.print(gas)
 
+    proofs = Table(title="Proofs", title_justify="left", header_style="bold")
+    for column in ("round", "updates", "bytes", "proving (s)", "proof verification (gas)", "settlement (gas)"):
+        proofs.add_column(column, justify="right")
+    for row in proof_rows(result):
+        proofs.add_row(*row)
+    console.print(proofs)
+
     for words, good in (*checks(result), *observations(result)):
         console.print(f"[{'green' if good else 'bold red'}]{'yes' if good else 'NO '}[/] {words}")
     console.print(
@@ -74,6 +81,22 @@ def checks(result: DemoResult) -> list[tuple[str, bool]]:
             sum(result.payouts_wei.values()) + result.refund_wei == escrow,
         ),
         ("Python computes the same payouts as the contract", result.payouts_match),
+        ("every settlement holds when checked from chain and storage alone", result.audit_holds),
+    ]
+
+
+def proof_rows(result: DemoResult) -> list[list[str]]:
+    """Return the table of proofs: round, updates, bytes, proving time, gas of verification and of the settlement."""
+    return [
+        [
+            str(proof.round),
+            str(proof.updates),
+            str(proof.proof_bytes),
+            f"{proof.prove_seconds:.2f}",
+            f"{proof.verify_gas:,}",
+            f"{proof.settle_gas:,}",
+        ]
+        for proof in result.proofs
     ]
 
 
@@ -118,6 +141,7 @@ def write_report(result: DemoResult, path: Path) -> None:
         escrow=format_coins(ROUND_BUDGET_WEI * result.plan.rounds),
         refund=format_coins(result.refund_wei),
         gas=result.gas,
+        proofs=proof_rows(result),
         checks=[*checks(result), *observations(result)],
         plots={
             "accuracy": _svg(_draw_accuracy, result),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from aggregator.rules import get_rule
 from aggregator.settlement import settle
 from market.chain import rpc
 from market.chain.market import MarketClient
+from market.chain.settlements import settlement_call, verification_gas
 from market.demo.ledger import Transaction, gas_by_kind, read_transactions, write_transactions
 from market.demo.live import Board, View, earned
 from market.demo.plan import (
@@ -32,6 +33,7 @@ from market.demo.stage import RoleProcess, Stage, set_stage
 from market.domain import Phase
 from market.errors import RoleFailed
 from market.rounds import JobState, RoundState
+from market.services.audit import audit, inputs_of, stakes_at_settlement
 from market.services.job import Job
 from market.services.owner import download_model
 from market.services.simulation import SimulatedTrainer, simulate
@@ -50,6 +52,18 @@ _EXIT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
+class ProofFigures:
+    """What the proof of one round was and cost; ``verify_gas`` is for the proof alone, base and calldata included."""
+
+    round: int
+    updates: int
+    proof_bytes: int
+    prove_seconds: float
+    verify_gas: int
+    settle_gas: int
+
+
+@dataclass(frozen=True, slots=True)
 class DemoResult:
     """What a run showed; see :meth:`to_json` for the keys."""
 
@@ -65,6 +79,8 @@ class DemoResult:
     wall_seconds: float
     baseline_seconds: float
     transactions: list[Transaction]
+    proofs: list[ProofFigures]
+    audit_holds: bool
 
     def to_json(self, setup_seconds: float) -> dict[str, Any]:
         """Return the document that ``--json FILE`` writes."""
@@ -80,6 +96,8 @@ class DemoResult:
             "refund_wei": self.refund_wei,
             "escrow_wei": ROUND_BUDGET_WEI * self.plan.rounds,
             "python_and_solidity_payouts_identical": self.payouts_match,
+            "proofs": [asdict(proof) for proof in self.proofs],
+            "audit_holds": self.audit_holds,
             "run_folder": str(self.plan.folder),
         }
 
@@ -129,6 +147,9 @@ def run_demo(plan: DemoPlan, console: Console, *, quiet: bool = False) -> DemoRe
             board.job, board.note = job.state, "done"
         wall_seconds = time.monotonic() - started
         download_model(job, plan.folder / "model.safetensors")
+        tell("checking every settlement again, from chain and storage alone ...")
+        audited = audit(job)
+        proofs = _proof_figures(job, board, processes[0].events("proven"))
         transactions = read_transactions(market)
         write_transactions(plan.folder / "transactions.jsonl", transactions)
         tell("computing the baselines (no attack; no defence) ...")
@@ -147,7 +168,31 @@ def run_demo(plan: DemoPlan, console: Console, *, quiet: bool = False) -> DemoRe
             wall_seconds=wall_seconds,
             baseline_seconds=time.monotonic() - baselines_started,
             transactions=transactions,
+            proofs=proofs,
+            audit_holds=not audited.failures,
         )
+
+
+def _proof_figures(job: Job, board: Board, told: list[dict[str, Any]]) -> list[ProofFigures]:
+    """Return the figures of each round's proof: size and time as the aggregator told them, gas from the chain."""
+    found = []
+    stakes = stakes_at_settlement(job)
+    for place, state in enumerate(job.state.settled_rounds):
+        call = settlement_call(job.market, job.job_id, state.number)
+        inputs = inputs_of(job, state, stakes[state.number])
+        statement = inputs.gram_statement(state.included, call.settlement.gram)
+        event = next(event for event in told if event["round"] == state.number)
+        found.append(
+            ProofFigures(
+                round=state.number,
+                updates=len(state.included),
+                proof_bytes=len(call.proof),
+                prove_seconds=float(event["prove_seconds"]),
+                verify_gas=verification_gas(job.market, job.state.terms.verifier, statement, call.proof),
+                settle_gas=board.settle_gas[place],
+            )
+        )
+    return found
 
 
 def _create_job(plan: DemoPlan, stage: Stage) -> dict[str, Any]:

@@ -117,6 +117,12 @@ class RoleProcess:
         data: dict[str, Any] = envelope["data"]
         return data
 
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return what the process reported under a name, in order."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        reports = (json.loads(line) for line in lines if line.startswith("{"))
+        return [report for report in reports if report.get("event") == name]
+
     def stop(self) -> None:
         """End the process if it still runs."""
         if self.running:

@@ -34,6 +34,9 @@ def verdicts(state: RoundState, rule: str, byzantine: int, exclusions: dict[Addr
     if state.settled is None:
         return []
     settlement = state.settled.settlement
+    if state.overturned is not None:
+        reason = "void: the aggregate was proved false, and nobody is paid"
+        return [Verdict(commit.trainer, False, reason, 0, 0, 0) for commit in state.commits]
     included = {commit.trainer: place for place, commit in enumerate(state.included)}
     if not len(included) == len(settlement.weights) == len(settlement.scores):  # whatever a verifier lets pass
         return [
@@ -84,8 +87,9 @@ def round_summary(job: Job, state: RoundState) -> dict[str, Any]:
         "phase": state.phase(job.now).name.lower(),
         "committed": len(state.commits),
         "accepted": sum(1 for weight in settlement.weights if weight),
-        "paid_wei": state.settled.paid,
+        "paid_wei": 0 if state.overturned else state.settled.paid,
         "aggregator": state.settled.aggregator,
+        "overturned": state.overturned is not None,
     }
 
 

@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from aggregator.commitments import SALT_BYTES, commit_update
+from aggregator.bn254 import Point, compress
+from aggregator.commitments import commit, encode_blinding
 from market.chain.devnet import Devnet
 from market.chain.keys import create
 from market.chain.rpc import connect
@@ -28,10 +30,13 @@ from market.errors import UnknownCid
 from market.rounds import JobState, RoundState
 from market.services.aggregator import PATIENCE
 from market.services.inputs import write_update
+from market.services.settling import prepare_settlement
 from market.services.trainer import Trainer
-from market.services.updates import pack_update
+from market.services.updates import round_binding
 from market.storage.base import put_bytes
 from market.storage.cid import RAW, Cid
+from market.storage.payload import TensorSpec, pack, unpack
+from market.storage.sealed import seal_bytes
 from market.storage.unixfs import compute_cid
 from market.storage.zstd_frame import compress_frame
 from tests.e2e.stage import COIN, PASSWORD, Stage, made_up_update, new_account, run_main
@@ -424,69 +429,74 @@ def test_an_own_task_needs_the_file_that_the_job_pins(stage: Stage, tmp_path: Pa
 # -- hostile trainers: what is committed on chain is not what it should be --------------------------------------------
 
 
-def _good(trainer: Trainer, state: RoundState) -> tuple[bytes, bytes]:
-    """Return an honest commitment and its payload."""
+Seal = Callable[[bytes], bytes]
+BLINDING = (1, 2, 3)
+
+
+def _good(trainer: Trainer, state: RoundState) -> tuple[Point, bytes, Seal]:
+    """Return an honest commitment, its plain payload, and what seals a payload for it."""
     update = made_up_update(trainer.address, DIMENSION)
     entries = trainer.job.quantiser(state).quantise(update).entries
-    salt = b"s" * SALT_BYTES
-    commitment = commit_update(
-        trainer.job.market.round_id(1, state.number), bytes.fromhex(trainer.address[2:]), salt, entries
-    )
-    return commitment, pack_update(entries, salt)
+    point = commit(trainer.job.srs, entries, BLINDING)
+    bound_to = round_binding(trainer.job.market.round_id(1, state.number), trainer.address, compress(point))
+    return point, _plain(entries), lambda plain: seal_bytes(plain, trainer._recipients(), bound_to)
 
 
-def _resized(payload: bytes) -> bytes:
-    """Return bytes ten times the size that the payload's owner declares."""
-    return payload * 10
+def _plain(entries: Any, **notes: str) -> bytes:
+    return pack({"update": entries}, {"blinding": encode_blinding(BLINDING).hex(), **notes})
 
 
-def _bomb(_: bytes) -> bytes:
+def _bomb() -> bytes:
     """Return a frame that expands a thousandfold."""
     return compress_frame(b"\0" * (1 << 26), level=19)
 
 
-def _nested(_: bytes) -> bytes:
+def _nested() -> bytes:
     """Return a payload whose JSON header is nested half a million deep: what ends a careless parser's process."""
     header = b"[" * 500_000 + b" " * 64
     return compress_frame(len(header).to_bytes(8, "little") + header + b"\0" * (2 * DIMENSION), level=1)
 
 
-def _endless(_: bytes) -> bytes:
+def _endless() -> bytes:
     """Return a payload whose JSON header is one string of quotes that never ends: hours for a careless scanner."""
     header = b'"' + b'\\"' * 500_000 + b" " * 7
     return compress_frame(len(header).to_bytes(8, "little") + header + b"\0" * (2 * DIMENSION), level=1)
 
 
-def _other_entries(payload: bytes) -> bytes:
-    return pack_update(np.ones(DIMENSION, np.int16), b"s" * SALT_BYTES)
+ONES = np.ones(DIMENSION, np.int16)
+STRANGER = X25519PrivateKey.from_private_bytes(b"\7" * 32).public_key().public_bytes_raw()
 
-
-def _minimum(payload: bytes) -> bytes:
-    return pack_update(np.full(DIMENSION, -(1 << 15), np.int16), b"s" * SALT_BYTES)
-
-
-def _no_salt(payload: bytes) -> bytes:
-    return pack_update(np.ones(DIMENSION, np.int16), b"s")
-
-
-HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "ten times the declared size": (_resized, "bytes, allowed are"),
-    "another update than committed": (_other_entries, "does not match the commitment"),
-    "an entry out of range": (_minimum, "more than 16 bits"),
-    "a short salt": (_no_salt, "salt has 1 bytes"),
-    "no zstd": (lambda payload: payload[::-1], "not zstd-compressed"),
-    "damaged zstd": (lambda payload: payload[:200] + bytes(len(payload) - 200), "payload"),
-    "truncated": (lambda payload: payload[:-9], "payload"),
-    "a pickle": (lambda payload: pickle.dumps({"update": [1]}), "not zstd-compressed"),
-    "a bomb": (_bomb, "payload"),
-    "nested JSON": (_nested, "not JSON"),
-    "endless JSON": (_endless, "not JSON"),
-    "fewer entries": (lambda payload: pack_update(np.ones(7, np.int16), b"s" * SALT_BYTES), "expands to"),
-    "int8 entries": (lambda payload: pack_update(np.ones(DIMENSION, np.int8), b"s" * SALT_BYTES), "payload"),
+HOSTILE: dict[str, tuple[Callable[[bytes, Seal], bytes], str]] = {
+    "ten times the declared size": (lambda plain, seal: seal(plain) * 10, "bytes, allowed are"),
+    "another update than committed": (lambda _, seal: seal(_plain(ONES)), "does not match the commitment"),
+    "another blinding than committed": (
+        lambda plain, seal: seal(_reblinded(plain)),
+        "does not match the commitment",
+    ),
+    "an entry out of range": (lambda _, seal: seal(_plain(ONES * np.int16(-(1 << 15)))), "more than 16 bits"),
+    "a short blinding": (lambda _, seal: seal(_plain(ONES, blinding="00")), "no blinding"),
+    "not sealed": (lambda plain, _: plain, "no sealed payload"),
+    "sealed to a stranger": (lambda plain, _: seal_bytes(plain, [STRANGER], bytes(192)), "keys that are not on"),
+    "a flipped bit": (lambda plain, seal: seal(plain)[:-1] + b"?", "changed, cut short"),
+    "cut short": (lambda plain, seal: seal(plain)[:-9], "changed, cut short"),
+    "no zstd": (lambda plain, seal: seal(plain[::-1]), "not zstd-compressed"),
+    "damaged zstd": (lambda plain, seal: seal(plain[:200] + bytes(len(plain) - 200)), "payload"),
+    "truncated zstd": (lambda plain, seal: seal(plain[:-9]), "payload"),
+    "a pickle": (lambda _, seal: seal(pickle.dumps({"update": [1]})), "not zstd-compressed"),
+    "a bomb": (lambda _, seal: seal(_bomb()), "payload"),
+    "nested JSON": (lambda _, seal: seal(_nested()), "not JSON"),
+    "endless JSON": (lambda _, seal: seal(_endless()), "not JSON"),
+    "fewer entries": (lambda _, seal: seal(_plain(ONES[:7])), "expands to"),
+    "int8 entries": (lambda _, seal: seal(_plain(ONES.astype(np.int8))), "payload"),
 }
 
 
-QUICK = ("ten times the declared size", "another update than committed", "no zstd", "absent")
+def _reblinded(plain: bytes) -> bytes:
+    entries = unpack(plain, {"update": TensorSpec("I16", (DIMENSION,))}).arrays["update"]
+    return _plain(entries, blinding=encode_blinding((3, 2, 1)).hex())
+
+
+QUICK = ("ten times the declared size", "another update than committed", "not sealed", "absent")
 
 
 @pytest.mark.parametrize(
@@ -505,14 +515,14 @@ def test_hostile_payloads_are_left_out_with_their_reasons_and_the_rest_is_settle
     reasons |= {"absent": "has no block", "a terabyte declared": "a payload of 1099511627776 bytes was declared"}
     state = stage.open()
     for kind, mallory in hostile.items():
-        commitment, payload = _good(mallory, state)
-        spoil = HOSTILE[kind][0] if kind in HOSTILE else bytes
+        point, plain, seal = _good(mallory, state)
+        payload = HOSTILE[kind][0](plain, seal) if kind in HOSTILE else seal(plain)
         cid, size = Cid.of(RAW, b"never stored"), len(payload)
         if kind != "absent":
-            blob = put_bytes(stage.storage, spoil(payload))
+            blob = put_bytes(stage.storage, payload)
             cid, size = blob.cid, blob.size_bytes
-        declared = {"ten times the declared size": len(payload), "a terabyte declared": 1 << 40}.get(kind, size)
-        mallory.job.market.commit_update(1, state.number, commitment, cid.to_bytes(), declared)
+        declared = {"ten times the declared size": size // 10, "a terabyte declared": 1 << 40}.get(kind, size)
+        mallory.job.market.commit_update(1, state.number, point, cid.to_bytes(), declared)
     _leaves_out(stage, honest, {mallory.address: reasons[kind] for kind, mallory in hostile.items()})
 
 
@@ -523,9 +533,10 @@ def test_content_that_may_be_on_its_way_is_waited_for_before_its_trainer_is_left
     created = stage.create(byzantine=1, min_trainers=5, rule="mean")
     *honest, slow = stage.joined("ann", "bob", "cyd", "dan", "eve")
     state = stage.open()
-    commitment, payload = _good(slow, state)
+    point, plain, seal = _good(slow, state)
+    payload = seal(plain)
     cid = compute_cid(io.BytesIO(payload)).cid
-    slow.job.market.commit_update(1, 1, commitment, cid.to_bytes(), len(payload))
+    slow.job.market.commit_update(1, 1, point, cid.to_bytes(), len(payload))
     stage.travel(stage.commit(*honest).opened.commit_end)
     aggregator = stage.aggregator()
     for _ in range(3):
@@ -559,7 +570,7 @@ def test_a_spoilt_blob_in_the_store_costs_its_trainer_the_round_and_nobody_else(
 def _leaves_out(stage: Stage, honest: list[Trainer], hostile: dict[str, str]) -> None:
     """Settle by command, and check that just the hostile are left out, with their reasons on record."""
     stage.travel(stage.commit(*honest).opened.commit_end)
-    settled = stage.cli("aggregator", "aggregator", "settle", 1)
+    settled = stage.cli("aggregator", "aggregator", "settle", 1, "--yes")
     assert settled.data == {"job": 1, "round": 1}
     events = [json.loads(line) for line in settled.stdout.splitlines()[:-1]]
     excluded = {event["trainer"]: event["reason"] for event in events if event["event"] == "excluded"}
@@ -583,19 +594,17 @@ def _leaves_out(stage: Stage, honest: list[Trainer], hostile: dict[str, str]) ->
 @pytest.mark.slow
 def test_a_hostile_aggregators_words_are_shown_as_words(stage: Stage) -> None:
     """Reasons come from the aggregator: neither markup nor terminal sequences in them may act."""
-    from market.services import aggregator as services
-
     stage.create(byzantine=1, min_trainers=5, rule="mean")
     trainers = stage.joined("ann", "bob", "cyd", "dan", "eve")
     stage.open()
     state = stage.commit(*trainers)
     stage.travel(state.opened.commit_end)
     aggregator = stage.aggregator()
-    gathered = aggregator.gather(state)
-    hostile = services.Gathered(
-        gathered.opened[:4], (services.Exclusion(state.commits[4], "[/bold] [red]accepted[/red] \x1b[2J\x07"),)
+    reasons = {state.commits[4].trainer: "[/bold] [red]accepted[/red] \x1b[2J\x07"}
+    prepared = prepare_settlement(
+        aggregator._inputs(state), aggregator.job.srs, aggregator.gather(state).opened[:4], stage.storage, reasons
     )
-    aggregator.job.market.settle_round(1, 1, aggregator.compute(state, hostile))
+    aggregator.job.market.settle_round(1, 1, prepared.settlement, prepared.proof)
     for as_json in (True, False):
         shown = stage.cli("observer", "job", "show", 1, as_json=as_json)
         assert shown.code == 0

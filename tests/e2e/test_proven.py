@@ -354,7 +354,7 @@ def test_the_settlement_and_its_cost_are_read_back(stage: Stage, trainers: list[
     assert call.sender == stage.actor("aggregator").address
     job = stage.observed()
     stakes = auditing.stakes_at_settlement(job)[1]
-    statement = auditing.inputs_of(job, state, stakes).statement(state.included, call.settlement)
+    statement = auditing.inputs_of(job, state, stakes).gram_statement(state.included, call.settlement.gram)
     gas = verification_gas(client, stage.verifier, statement, call.proof)
     assert 200_000 < gas < client.settlement_gas(1, 1)
     with pytest.raises(ContractRefused):

@@ -11,7 +11,7 @@ import safetensors.numpy
 from aggregator.errors import WrongShape
 from market.errors import ConfigError, PayloadError, TaskError
 from market.services.inputs import load_job_task, read_update, training_shard, write_update
-from market.services.manifest import Manifest, TensorEntry
+from market.services.manifest import Manifest, SrsEntry, TensorEntry
 from market.services.trainer import trainer_folder
 from market.trainer.task import load_task
 
@@ -65,6 +65,7 @@ def test_a_built_in_task_needs_no_file_and_an_own_one_does() -> None:
         tensors=[TensorEntry(name="w", shape=[1])],
         initial_model_cid="x",
         initial_model_bytes=1,
+        srs=SrsEntry(digest="00" * 32, size=9, cid="x", bytes=1),
     )
     assert load_job_task(manifest, None).classes == 10
     own = manifest.model_copy(update={"task": "own.py", "task_sha256": "0" * 64})

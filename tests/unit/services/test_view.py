@@ -25,7 +25,9 @@ def settled_round(rule: str, byzantine: int, *, included: int | None = None, wil
     gram = gram_matrix(chosen, bits=16)
     rules = RoundRules(rule, "shapley", byzantine, DIMENSION, 16, 5, 10**18)
     outcome = settle(rules, gram, [10] * len(chosen), scale_exponent=0)
-    settlement = Settlement(mask, pack_gram(gram), outcome.weights, outcome.scores, outcome.payouts, 0, b"", b"", 0)
+    settlement = Settlement(
+        mask, (), pack_gram(gram), outcome.weights, outcome.scores, outcome.payouts, 0, b"", b"", b"", 0
+    )
     commits = tuple(
         UpdateCommitted(1, 1, trainer, place, bytes([place]), b"", 1) for place, trainer in enumerate(TRAINERS)
     )
@@ -87,7 +89,7 @@ def test_equal_updates_have_no_median_to_divide_by() -> None:
     gram = gram_matrix([np.ones(DIMENSION, np.int16)] * 7, bits=16)
     state = settled_round("multi-krum", 2, wild=1.0)
     assert state.settled is not None
-    settlement = Settlement(127, pack_gram(gram), (1,) * 7, (1,) * 7, (1,) * 7, 0, b"", b"", 0)
+    settlement = Settlement(127, (), pack_gram(gram), (1,) * 7, (1,) * 7, (1,) * 7, 0, b"", b"", b"", 0)
     equal = RoundState(state.opened, state.commits, RoundSettled(1, 1, TRAINERS[0], settlement, 7, 30))
     assert {verdict.reason for verdict in verdicts(equal, "multi-krum", 2, {})} == {
         "accepted: 1 x the median distance to its neighbours"

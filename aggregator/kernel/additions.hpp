@@ -5,10 +5,12 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "curve.hpp"
 #include "lanes.hpp"
+#include "memory.hpp"
 
 namespace gramercy {
 
@@ -67,7 +69,7 @@ class Adder {
 
  private:
   static constexpr std::size_t kBatch = 2048;
-  static constexpr std::size_t kAhead = 16;  // pairs between a prefetch and its use
+  static constexpr std::size_t kAhead = 32;  // pairs between a prefetch and its use
 
   enum class Kind : std::uint8_t { kSum, kDouble, kLeft, kRight, kInfinity };
 
@@ -156,109 +158,107 @@ class Adder {
   // False, and nothing written, if some pair is not in general position.
   GRAMERCY_TARGET bool general(const Additions& s) {
     using namespace lanes;
-    reserve8();
-    const std::size_t groups = (s.count + 7) / 8;
-    const F8 p1 = same(Constants<BaseModulus>::kModulus);
-    F8 product = from_words(ones());
+    reserve_groups();
+    const std::size_t groups = (s.count + kGroup - 1) / kGroup;
+    const F16 p1 = both(same(Constants<Base>::kModulus));
+    F16 product = both(from_words(ones()));
     __mmask8 infinite = 0;
     for (std::size_t g = 0; g < groups; ++g) {
-      for (std::size_t i = 8 * g + 2 * kAhead; i < 8 * g + 2 * kAhead + 8; ++i) prefetch(s, i);
-      const u64 *left[8], *right[8];
-      sources(s, g, left, right);
-      const Words8 wl = load_words(left, 0), wr = load_words(right, 0);
-      infinite |= zero_words(wl) | zero_words(wr);
-      const F8 difference = carried(add(sub(from_words(wr), from_words(wl)), p1));
-      keep(differences_, g, difference);
-      keep(products_, g, product);
-      product = multiply<BaseModulus>(product, difference);
+      for (std::size_t i = kGroup * g + kAhead; i < kGroup * (g + 1) + kAhead; ++i) prefetch(s, i);
+      const u64 *left[kGroup], *right[kGroup];
+      u32 minus_left = 0, minus_right = 0;
+      sources(s, g, left, right, minus_left, minus_right);
+      const Words8 l0 = load_words(left, 0), l1 = load_words(left + 8, 0);
+      const Words8 r0 = load_words(right, 0), r1 = load_words(right + 8, 0);
+      infinite |= zero_words(l0) | zero_words(l1) | zero_words(r0) | zero_words(r1);
+      const F16 lx{from_words(l0), from_words(l1)}, rx{from_words(r0), from_words(r1)};
+      const F16 run = carried(add(sub(rx, lx), p1));
+      u64* const kept = groups_->data() + g * 5 * kWords;
+      put(kept, product);
+      put(kept + kWords, run);
+      product = multiply<Base>(product, run);
+      const F16 ly = negated(load16(left, 4), minus_left), ry = negated(load16(right, 4), minus_right);
+      put(kept + 2 * kWords, carried(add(sub(ry, ly), p1)));
+      put(kept + 3 * kWords, lx);
+      put(kept + 4 * kWords, ly);
     }
-    if (infinite) return false;
-    F8 inverse;
-    if (!invert(product, inverse)) return false;
+    F16 inverse;
+    if (infinite || !invert(product, inverse)) return false;
+    Affine trash;
     for (std::size_t g = groups; g-- > 0;) {
-      const u64 *left[8], *right[8];
-      sources(s, g, left, right);
-      Affine trash;
-      u64* target[8];
-      __mmask8 minus_left = 0, minus_right = 0;
-      for (std::size_t k = 0; k < 8; ++k) {
-        const std::size_t i = 8 * g + k;
+      u64* target[kGroup];
+      for (std::size_t k = 0; k < kGroup; ++k) {
+        const std::size_t i = kGroup * g + k;
         target[k] = reinterpret_cast<u64*>(i < s.count ? &s.out[s.target[i]] : &trash);
-        if (i < s.count) {
-          minus_left |= static_cast<__mmask8>((s.a[i] >> 31) << k);
-          minus_right |= static_cast<__mmask8>((s.b[i] >> 31) << k);
-        }
       }
-      const F8 each = multiply<BaseModulus>(inverse, fetch(products_, g));
-      inverse = multiply<BaseModulus>(inverse, fetch(differences_, g));
-      const F8 lx = load(left, 0), rx = load(right, 0);
-      F8 ly = load(left, 4), ry = load(right, 4);
-      ly = blend(minus_left, ly, sub(p1, ly));
-      ry = blend(minus_right, ry, sub(p1, ry));
-      chord8(lx, ly, rx, multiply<BaseModulus>(carried(add(sub(ry, ly), p1)), each), target);
+      const u64* const kept = groups_->data() + g * 5 * kWords;
+      const F16 run = get16(kept + kWords), x = get16(kept + 3 * kWords), y = get16(kept + 4 * kWords);
+      const F16 each = multiply<Base>(inverse, get16(kept));
+      inverse = multiply<Base>(inverse, run);
+      const F16 slope = multiply<Base>(get16(kept + 2 * kWords), each);
+      chord16(x, y, add(x, run), slope, target);
     }
     return true;
-  }
-
-  // `slope` is a quarter of the line's; all < 2.
-  static GRAMERCY_LANES void chord8(const lanes::F8& px, const lanes::F8& py, const lanes::F8& other,
-                                    const lanes::F8& slope, u64* const target[8]) {
-    using namespace lanes;
-    const F8 p1 = same(Constants<BaseModulus>::kModulus);
-    const F8 square = multiply<BaseModulus>(slope, slope);
-    const F8 x = canonical<BaseModulus>(add(sub(sub(square, px), other), add(p1, p1)));
-    const F8 run = carried(shifted<2>(add(sub(px, x), p1)));  // < 8
-    const F8 y = canonical<BaseModulus>(add(sub(multiply<BaseModulus>(slope, run), py), p1));
-    store(target, 0, x);
-    store(target, 4, y);
   }
 
   // False, and nothing written, if some point is infinite.
   GRAMERCY_TARGET bool twice_finite(Affine* points, std::size_t count) {
     using namespace lanes;
-    reserve8();
-    const std::size_t groups = (count + 7) / 8;
-    Affine filler[8];
+    reserve_groups();
+    const std::size_t groups = (count + kGroup - 1) / kGroup;
+    Affine filler[kGroup];
     for (Affine& p : filler) p = generator();
-    u64* at[8];
+    u64* at[kGroup];
     const auto locate = [&](std::size_t g) {
-      for (std::size_t k = 0; k < 8; ++k) {
-        at[k] = reinterpret_cast<u64*>(8 * g + k < count ? &points[8 * g + k] : &filler[k]);
+      for (std::size_t k = 0; k < kGroup; ++k) {
+        const std::size_t i = kGroup * g + k;
+        at[k] = reinterpret_cast<u64*>(i < count ? &points[i] : &filler[k]);
       }
     };
-    F8 product = from_words(ones());
+    F16 product = both(from_words(ones()));
     for (std::size_t g = 0; g < groups; ++g) {
       locate(g);
-      keep(products_, g, product);
-      product = multiply<BaseModulus>(product, load(at, 4));
+      put(groups_->data() + g * kWords, product);
+      product = multiply<Base>(product, load16(at, 4));
     }
-    F8 inverse;
+    F16 inverse;
     if (!invert(product, inverse)) return false;
     for (std::size_t g = groups; g-- > 0;) {
       locate(g);
-      const F8 x = load(at, 0), y = load(at, 4);
-      const F8 each = multiply<BaseModulus>(inverse, fetch(products_, g));  // 1 / (4 y / 16)
-      inverse = multiply<BaseModulus>(inverse, y);
+      const F16 x = load16(at, 0), y = load16(at, 4);
+      const F16 each = multiply<Base>(inverse, get16(groups_->data() + g * kWords));  // 1 / (4 y / 16)
+      inverse = multiply<Base>(inverse, y);
       // slope / 4 = 3 x^2 / (8 y) = 24 (x / 16)^2 / (4 y / 16)
-      const F8 square = multiply<BaseModulus>(x, x);
-      const F8 rise = carried(add(shifted<4>(square), shifted<3>(square)));  // < 25
-      chord8(x, y, x, multiply<BaseModulus>(rise, each), at);
+      const F16 square = multiply<Base>(x, x);
+      const F16 rise = carried(add(shifted<4>(square), shifted<3>(square)));  // < 25
+      chord16(x, y, x, multiply<Base>(rise, each), at);
     }
     return true;
   }
 
-  void reserve8() {
-    if (products_.empty()) {
-      products_.resize(kBatch / 8 * kWords);
-      differences_.resize(kBatch / 8 * kWords);
-    }
+  // `slope` is a quarter of the line's; all < 2, but other < 3 and at least 1 too much.
+  static GRAMERCY_LANES void chord16(const lanes::F16& px, const lanes::F16& py, const lanes::F16& other,
+                                     const lanes::F16& slope, u64* const target[16]) {
+    using namespace lanes;
+    const F16 p1 = both(same(Constants<Base>::kModulus));
+    const F16 square = multiply<Base>(slope, slope);
+    const F16 x = canonical<Base>(add(sub(sub(square, px), other), both(same(Constants<Base>::kFour))));
+    const F16 run = carried(shifted<2>(add(sub(px, x), p1)));  // < 8
+    const F16 y = canonical<Base>(add(sub(multiply<Base>(slope, run), py), p1));
+    store(target, 0, x);
+    store(target, 4, y);
   }
 
-  static constexpr std::size_t kWords = 40;  // five limbs of eight lanes
+  using Base = BaseModulus;
+  static constexpr std::size_t kGroup = 16, kWords = 80;  // pairs at once, and the words of their field elements
+
+  void reserve_groups() {
+    if (!groups_) groups_ = std::make_unique<Buffer<u64>>(kBatch / kGroup * kWords * 5);
+  }
 
   // 1 in the lanes' form.
   static GRAMERCY_LANES lanes::Words8 ones() {
-    const Limbs one = detail::power_of_two(BaseModulus::value, 260);
+    constexpr Limbs one = detail::power_of_two(Base::value, 260);
     return {lanes::same(one[0]), lanes::same(one[1]), lanes::same(one[2]), lanes::same(one[3])};
   }
 
@@ -267,40 +267,38 @@ class Adder {
     return _mm512_testn_epi64_mask(any, any);
   }
 
-  static GRAMERCY_LANES void keep(std::vector<u64>& store, std::size_t g, const lanes::F8& x) {
-    u64* p = store.data() + g * kWords;
-    _mm512_storeu_si512(p, x.l0);
-    _mm512_storeu_si512(p + 8, x.l1);
-    _mm512_storeu_si512(p + 16, x.l2);
-    _mm512_storeu_si512(p + 24, x.l3);
-    _mm512_storeu_si512(p + 32, x.l4);
+  static GRAMERCY_LANES lanes::F16 negated(const lanes::F16& y, u32 where) {
+    const lanes::F8 p1 = lanes::same(lanes::Constants<Base>::kModulus);
+    return {lanes::blend(static_cast<__mmask8>(where), y.a, lanes::sub(p1, y.a)),
+            lanes::blend(static_cast<__mmask8>(where >> 8), y.b, lanes::sub(p1, y.b))};
   }
 
-  static GRAMERCY_LANES lanes::F8 fetch(const std::vector<u64>& store, std::size_t g) {
-    const u64* p = store.data() + g * kWords;
-    return {_mm512_loadu_si512(p), _mm512_loadu_si512(p + 8), _mm512_loadu_si512(p + 16), _mm512_loadu_si512(p + 24),
-            _mm512_loadu_si512(p + 32)};
-  }
-
-  // The summands of group g; lanes beyond the count get two fixed points with different x.
-  static GRAMERCY_INLINE void sources(const Additions& s, std::size_t g, const u64* left[8], const u64* right[8]) {
+  // The summands of group g and which to negate; lanes beyond the count get two fixed points with different x.
+  static GRAMERCY_INLINE void sources(const Additions& s, std::size_t g, const u64* left[], const u64* right[],
+                                      u32& minus_left, u32& minus_right) {
     static const Affine kFiller[2] = {generator(), {Fp::one().doubled(), Fp::one()}};
-    for (std::size_t k = 0; k < 8; ++k) {
-      const std::size_t i = 8 * g + k;
-      const bool inside = i < s.count;
-      left[k] = reinterpret_cast<const u64*>(inside ? &s.left[s.a[i] & ~kNegated] : &kFiller[0]);
-      right[k] = reinterpret_cast<const u64*>(inside ? &s.right[s.b[i] & ~kNegated] : &kFiller[1]);
+    const std::size_t first = kGroup * g, inside = std::min(kGroup, s.count - first);
+    for (std::size_t k = 0; k < inside; ++k) {
+      const u32 a = s.a[first + k], b = s.b[first + k];
+      left[k] = reinterpret_cast<const u64*>(&s.left[a & ~kNegated]);
+      right[k] = reinterpret_cast<const u64*>(&s.right[b & ~kNegated]);
+      minus_left |= (a >> 31) << k;
+      minus_right |= (b >> 31) << k;
+    }
+    for (std::size_t k = inside; k < kGroup; ++k) {
+      left[k] = reinterpret_cast<const u64*>(&kFiller[0]);
+      right[k] = reinterpret_cast<const u64*>(&kFiller[1]);
     }
   }
 
   // 1 / (4 product) in every lane; false if some lane is zero.
-  static GRAMERCY_TARGET bool invert(const lanes::F8& product, lanes::F8& inverse) {
-    Fp lane[8], before[8];
-    u64* target[8];
-    for (int k = 0; k < 8; ++k) target[k] = lane[k].v.data();
-    lanes::store(target, 0, lanes::canonical<BaseModulus>(product));
+  static GRAMERCY_TARGET bool invert(const lanes::F16& product, lanes::F16& inverse) {
+    Fp lane[kGroup], before[kGroup];
+    u64* at[kGroup];
+    for (std::size_t k = 0; k < kGroup; ++k) at[k] = lane[k].v.data();
+    lanes::store(at, 0, lanes::canonical<Base>(product));
     Fp all = Fp::one();
-    for (int k = 0; k < 8; ++k) {
+    for (std::size_t k = 0; k < kGroup; ++k) {
       before[k] = all;
       all *= lane[k];
     }
@@ -308,19 +306,17 @@ class Adder {
     // A lane's word is P * 2^260, read here as 16 P; 64 / (16 P) is 2^258 / P, in the lanes' form 1 / (4 P).
     all = all.inverse();
     for (int k = 0; k < 6; ++k) all = all.doubled();
-    const u64* source[8];
-    for (int k = 8; k-- > 0;) {
+    for (std::size_t k = kGroup; k-- > 0;) {
       const Fp here = all * before[k];
       all *= lane[k];
       lane[k] = here;
-      source[k] = lane[k].v.data();
     }
-    inverse = lanes::load(source, 0);
+    inverse = lanes::load16(at, 0);
     return true;
   }
 
   bool vectors_ = false;
-  std::vector<u64> products_, differences_;
+  std::unique_ptr<Buffer<u64>> groups_;  // between the two passes: products, runs, rises, left x and y
 #endif
 
   std::vector<Fp> prefix_;

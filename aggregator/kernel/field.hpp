@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "inverse.hpp"
+
 namespace gramercy {
 
 using u64 = std::uint64_t;
@@ -257,21 +259,11 @@ struct Field {
 using Fp = Field<BaseModulus>;
 using Fr = Field<ScalarModulus>;
 
-// Fermat: x^(m-2), with a window of four bits.
 template <class Modulus>
 Field<Modulus> Field<Modulus>::inverse() const {
-  Limbs exponent = kModulus;
-  sub_from(exponent, Limbs{2, 0, 0, 0});
-  Field table[16];
-  table[0] = one();
-  for (int i = 1; i < 16; ++i) table[i] = table[i - 1] * *this;
-  Field result = table[exponent[3] >> 60];
-  for (int i = 62; i >= 0; --i) {
-    for (int k = 0; k < 4; ++k) result = result.squared();
-    const unsigned digit = (exponent[i / 16] >> (4 * (i % 16))) & 15;
-    if (digit != 0) result *= table[digit];
-  }
-  return result;
+  static constexpr detail::Inverter kInverter(kModulus, kInverse);
+  static constexpr Field kCube{detail::power_of_two(kModulus, 768)};
+  return Field{kInverter(v)} * kCube;  // 1 / (x 2^256), times 2^512
 }
 
 }  // namespace gramercy

@@ -71,7 +71,7 @@ constexpr u64 scaled_reciprocal(const Limbs& m) {  // floor(2^305 / m)
 template <class Modulus>
 struct Constants {
   static constexpr Limbs52 kModulus = split(Modulus::value);
-  static constexpr Limbs52 kTwice = times(kModulus, 2);
+  static constexpr Limbs52 kFour = times(kModulus, 4);
   static constexpr Limbs52 kComplement = complement(kModulus);
   static constexpr u64 kInverse = detail::negated_inverse(Modulus::value[0]) & kMask52;
   static constexpr u64 kReciprocal = scaled_reciprocal(Modulus::value);
@@ -118,50 +118,70 @@ GRAMERCY_LANES F8 carried(const F8& a) {
           _mm512_and_si512(t3, mask), t4};
 }
 
+// One word of a Montgomery multiplication: t = (t + a * y + q * modulus) / 2^52, with q such that the division is exact.
+// q * modulus clears the low limb of t0; that product is not computed: what it carries rounds t0 / 2^52 up.
+template <class Modulus>
+GRAMERCY_LANES void multiply_word(F8& t, const F8& a, const __m512i y) {
+  using C = Constants<Modulus>;
+  const __m512i zero = _mm512_setzero_si512();
+  const __m512i m0 = same(C::kModulus[0]), m1 = same(C::kModulus[1]), m2 = same(C::kModulus[2]),
+                m3 = same(C::kModulus[3]), m4 = same(C::kModulus[4]);
+  t.l0 = _mm512_madd52lo_epu64(t.l0, a.l0, y);
+  const __m512i q = _mm512_madd52lo_epu64(zero, t.l0, same(C::kInverse));
+  __m512i t1 = _mm512_madd52lo_epu64(t.l1, a.l1, y);
+  __m512i t2 = _mm512_madd52lo_epu64(t.l2, a.l2, y);
+  __m512i t3 = _mm512_madd52lo_epu64(t.l3, a.l3, y);
+  __m512i t4 = _mm512_madd52lo_epu64(t.l4, a.l4, y);
+  __m512i t5 = _mm512_madd52hi_epu64(zero, a.l4, y);
+  t1 = _mm512_madd52hi_epu64(t1, a.l0, y);
+  t2 = _mm512_madd52hi_epu64(t2, a.l1, y);
+  t3 = _mm512_madd52hi_epu64(t3, a.l2, y);
+  t4 = _mm512_madd52hi_epu64(t4, a.l3, y);
+  t1 = _mm512_add_epi64(t1, _mm512_srli_epi64(_mm512_add_epi64(t.l0, same(kMask52)), 52));
+  t1 = _mm512_madd52lo_epu64(t1, q, m1);
+  t2 = _mm512_madd52lo_epu64(t2, q, m2);
+  t3 = _mm512_madd52lo_epu64(t3, q, m3);
+  t4 = _mm512_madd52lo_epu64(t4, q, m4);
+  t.l0 = _mm512_madd52hi_epu64(t1, q, m0);
+  t.l1 = _mm512_madd52hi_epu64(t2, q, m1);
+  t.l2 = _mm512_madd52hi_epu64(t3, q, m2);
+  t.l3 = _mm512_madd52hi_epu64(t4, q, m3);
+  t.l4 = _mm512_madd52hi_epu64(t5, q, m4);
+}
+
 // a * b / 2^260 for carried a < j and b < k with j * k <= 84: the result is carried and < 1 + j k / 84.
 template <class Modulus>
 GRAMERCY_LANES F8 multiply(const F8& a, const F8& b) {
-  using C = Constants<Modulus>;
-  const __m512i m0 = same(C::kModulus[0]), m1 = same(C::kModulus[1]), m2 = same(C::kModulus[2]),
-                m3 = same(C::kModulus[3]), m4 = same(C::kModulus[4]), inverse = same(C::kInverse);
   const __m512i zero = _mm512_setzero_si512();
-  __m512i t0 = zero, t1 = zero, t2 = zero, t3 = zero, t4 = zero, t5 = zero;
-#define GRAMERCY_STEP(y)                        \
-  {                                             \
-    t0 = _mm512_madd52lo_epu64(t0, a.l0, y);    \
-    const __m512i q = _mm512_madd52lo_epu64(zero, t0, inverse); \
-    t1 = _mm512_madd52lo_epu64(t1, a.l1, y);    \
-    t2 = _mm512_madd52lo_epu64(t2, a.l2, y);    \
-    t3 = _mm512_madd52lo_epu64(t3, a.l3, y);    \
-    t4 = _mm512_madd52lo_epu64(t4, a.l4, y);    \
-    t1 = _mm512_madd52hi_epu64(t1, a.l0, y);    \
-    t2 = _mm512_madd52hi_epu64(t2, a.l1, y);    \
-    t3 = _mm512_madd52hi_epu64(t3, a.l2, y);    \
-    t4 = _mm512_madd52hi_epu64(t4, a.l3, y);    \
-    t5 = _mm512_madd52hi_epu64(zero, a.l4, y);  \
-    t0 = _mm512_madd52lo_epu64(t0, q, m0);      \
-    t1 = _mm512_madd52lo_epu64(t1, q, m1);      \
-    t2 = _mm512_madd52lo_epu64(t2, q, m2);      \
-    t3 = _mm512_madd52lo_epu64(t3, q, m3);      \
-    t4 = _mm512_madd52lo_epu64(t4, q, m4);      \
-    t1 = _mm512_madd52hi_epu64(t1, q, m0);      \
-    t2 = _mm512_madd52hi_epu64(t2, q, m1);      \
-    t3 = _mm512_madd52hi_epu64(t3, q, m2);      \
-    t4 = _mm512_madd52hi_epu64(t4, q, m3);      \
-    t5 = _mm512_madd52hi_epu64(t5, q, m4);      \
-    t0 = _mm512_add_epi64(t1, _mm512_srli_epi64(t0, 52)); \
-    t1 = t2;                                    \
-    t2 = t3;                                    \
-    t3 = t4;                                    \
-    t4 = t5;                                    \
-  }
-  GRAMERCY_STEP(b.l0)
-  GRAMERCY_STEP(b.l1)
-  GRAMERCY_STEP(b.l2)
-  GRAMERCY_STEP(b.l3)
-  GRAMERCY_STEP(b.l4)
-#undef GRAMERCY_STEP
-  return carried({t0, t1, t2, t3, t4});
+  F8 t{zero, zero, zero, zero, zero};
+  multiply_word<Modulus>(t, a, b.l0);
+  multiply_word<Modulus>(t, a, b.l1);
+  multiply_word<Modulus>(t, a, b.l2);
+  multiply_word<Modulus>(t, a, b.l3);
+  multiply_word<Modulus>(t, a, b.l4);
+  return carried(t);
+}
+
+struct F16 {
+  F8 a, b;
+};
+
+// Two products at once: a single one is a chain of dependent steps too long for the processor to overlap by itself.
+template <class Modulus>
+GRAMERCY_LANES F16 multiply(const F16& x, const F16& y) {
+  const __m512i zero = _mm512_setzero_si512();
+  F8 t{zero, zero, zero, zero, zero}, u{zero, zero, zero, zero, zero};
+  multiply_word<Modulus>(t, x.a, y.a.l0);
+  multiply_word<Modulus>(u, x.b, y.b.l0);
+  multiply_word<Modulus>(t, x.a, y.a.l1);
+  multiply_word<Modulus>(u, x.b, y.b.l1);
+  multiply_word<Modulus>(t, x.a, y.a.l2);
+  multiply_word<Modulus>(u, x.b, y.b.l2);
+  multiply_word<Modulus>(t, x.a, y.a.l3);
+  multiply_word<Modulus>(u, x.b, y.b.l3);
+  multiply_word<Modulus>(t, x.a, y.a.l4);
+  multiply_word<Modulus>(u, x.b, y.b.l4);
+  return {carried(t), carried(u)};
 }
 
 // The canonical representative of a value < 80 whose limbs need not be carried.
@@ -245,6 +265,53 @@ GRAMERCY_LANES F8 load(const u64* const source[8], std::size_t offset) { return 
 
 GRAMERCY_LANES void store(u64* const target[8], std::size_t offset, const F8& a) {
   store_words(target, offset, to_words(a));
+}
+
+// ---- the same, sixteen elements ----------------------------------------------------------------------------------
+
+GRAMERCY_LANES F16 both(const F8& x) { return {x, x}; }
+GRAMERCY_LANES F16 add(const F16& a, const F16& b) { return {add(a.a, b.a), add(a.b, b.b)}; }
+GRAMERCY_LANES F16 sub(const F16& a, const F16& b) { return {sub(a.a, b.a), sub(a.b, b.b)}; }
+GRAMERCY_LANES F16 carried(const F16& a) { return {carried(a.a), carried(a.b)}; }
+
+template <int kBits>
+GRAMERCY_LANES F16 shifted(const F16& a) {
+  return {shifted<kBits>(a.a), shifted<kBits>(a.b)};
+}
+
+template <class Modulus>
+GRAMERCY_LANES F16 canonical(const F16& a) {
+  return {canonical<Modulus>(a.a), canonical<Modulus>(a.b)};
+}
+
+GRAMERCY_LANES F16 load16(const u64* const source[16], std::size_t offset) {
+  return {load(source, offset), load(source + 8, offset)};
+}
+
+GRAMERCY_LANES void store(u64* const target[16], std::size_t offset, const F16& a) {
+  store(target, offset, a.a);
+  store(target + 8, offset, a.b);
+}
+
+// Whole vectors, aligned.
+GRAMERCY_LANES F8 get(const u64* p) {
+  return {_mm512_load_si512(p), _mm512_load_si512(p + 8), _mm512_load_si512(p + 16), _mm512_load_si512(p + 24),
+          _mm512_load_si512(p + 32)};
+}
+
+GRAMERCY_LANES void put(u64* p, const F8& x) {
+  _mm512_store_si512(p, x.l0);
+  _mm512_store_si512(p + 8, x.l1);
+  _mm512_store_si512(p + 16, x.l2);
+  _mm512_store_si512(p + 24, x.l3);
+  _mm512_store_si512(p + 32, x.l4);
+}
+
+GRAMERCY_LANES F16 get16(const u64* p) { return {get(p), get(p + 40)}; }
+
+GRAMERCY_LANES void put(u64* p, const F16& x) {
+  put(p, x.a);
+  put(p + 40, x.b);
 }
 
 }  // namespace lanes

@@ -1,15 +1,15 @@
 // Multi-scalar multiplication by Pippenger's method with signed digits and affine buckets.
 //
 // The method as in Bernstein, Doumen, Lange and Oosterwijk, "Faster batch forgery identification" (2012), section 4:
-// cut every scalar into digits, add up the points of each digit value (bucket), and weight the buckets by running
-// sums. The points of a bucket are added in a tree, many buckets at a time, so that affine additions share inversions.
+// cut every scalar into digits, add up the points of each digit value (bucket), and weight the buckets by running sums.
 //
-// Memory beside the input: digits (two bytes for each point and window) and one index list, of a chunk of points.
+// Points are taken in blocks that stay in cache while every window adds them to its buckets. Beside the input there
+// are the buckets (at most 2 MiB a window), and digits and index lists of one block: the same for any number of points.
 #pragma once
 
 #include <memory>
 
-#include "additions.hpp"
+#include "block.hpp"
 #include "buckets.hpp"
 #include "errors.hpp"
 
@@ -18,7 +18,7 @@ namespace gramercy {
 struct MsmOptions {
   unsigned threads = 1;
   bool vectors = true;    // AVX-512 IFMA where there is one; off in tests of the scalar path
-  std::size_t chunk = 0;  // most points at once; 0: as many as the memory bound lets
+  std::size_t block = 0;  // points of a block; 0: what suits the caches
 };
 
 namespace detail {
@@ -54,243 +54,109 @@ struct Windows {
   }
 };
 
-// The additions of one worker.
-struct Workspace {
-  explicit Workspace(bool vectors) : adder(vectors) {}
-  Adder adder;
-  std::vector<Affine> points[2];
-  std::vector<u32> a, b, target, bucket, length;
-
-  void pair(u32 left, u32 right, u32 into) {
-    a.push_back(left);
-    b.push_back(right);
-    target.push_back(into);
-  }
-
-  void add(const Affine* left, const Affine* right, Affine* out) {
-    adder.run({left, right, out, a.data(), b.data(), target.data(), a.size()});
-    a.clear();
-    b.clear();
-    target.clear();
-  }
-};
-
-struct Partial {  // of a bucket whose points lie in more than one task
-  u32 bucket;
-  Affine sum;
-};
-
-// Adds up runs of points, length[s] of them for bucket[s]; afterwards the sum of run s is at points[result][s].
-inline int sum_runs(Workspace& w, const Affine* source, const u32* indices, std::size_t count) {
-  for (auto& buffer : w.points) {
-    if (buffer.size() < count) buffer.resize(count);
-  }
-  const std::size_t runs = w.length.size();
-  int into = 0;
-  bool more = true;
-  for (bool first = true; first || more; first = false) {
-    const Affine* from = first ? source : w.points[1 - into].data();
-    Affine* out = w.points[into].data();
-    more = false;
-    u32 read = 0, write = 0;
-    for (std::size_t s = 0; s < runs; ++s) {
-      const u32 length = w.length[s];
-      u32 k = 0;
-      for (; k + 1 < length; k += 2, ++write) {
-        if (first) {
-          w.pair(indices[read + k], indices[read + k + 1], write);
-        } else {
-          w.pair(read + k, read + k + 1, write);
-        }
-      }
-      if (k < length) out[write++] = first ? signed_point(from, indices[read + k]) : from[read + k];
-      read += length;
-      w.length[s] = (length + 1) / 2;
-      more = more || w.length[s] > 1;
-    }
-    w.add(from, from, out);
-    into = 1 - into;
-  }
-  return 1 - into;
-}
-
-// Adds the sums of the runs first..last to their buckets.
-inline void deposit(Workspace& w, const std::vector<Affine>& sums, std::size_t first, std::size_t last, Affine* buckets) {
-  for (std::size_t s = first; s < last; ++s) {
-    Affine& bucket = buckets[w.bucket[s]];
-    if (bucket.is_infinity()) {
-      bucket = sums[s];
-    } else {
-      w.pair(w.bucket[s], static_cast<u32>(s), w.bucket[s]);
-    }
-  }
-  w.add(buckets, sums.data(), buckets);
-}
-
+// A sum under way: tasks are groups of windows, and parts of a block where there are more threads than windows.
 class Msm {
  public:
   Msm(const Affine* points, std::size_t count, Windows windows, const MsmOptions& options)
-      : points_(points), windows_(windows), options_(options) {
-    const std::size_t most = options.chunk ? options.chunk : std::min(kMostPoints, kMostDigits / windows.count);
-    const std::size_t chunks = std::max<std::size_t>(1, (count + most - 1) / most);
-    chunk_ = (count + chunks - 1) / chunks;
-    digits_.resize(chunk_ * windows.count);
-    buckets_.assign(windows.count * windows.buckets(), Affine::infinity());
-    for (unsigned t = 0; t < options.threads; ++t) workspaces_.emplace_back(options.vectors);
+      : points_(points), count_(count), windows_(windows), options_(options) {
+    const std::size_t block = options.block ? options.block : kBlockPoints;
+    const unsigned threads = count * windows.count < kWorthThreads ? 1 : options.threads;
+    parts_ = parts_for(threads);
+    part_ = std::max<std::size_t>(1, std::min(block, (count + parts_ - 1) / parts_));
+    const std::size_t group = std::max<std::size_t>(1, kEntries / part_), share = (windows.count + threads - 1) / threads;
+    group_ = static_cast<unsigned>(std::min(group, share));
+    digits_.resize(parts_ * part_ * windows.count);
+    buckets_.assign(parts_ * windows.count * windows.buckets(), Affine::infinity());
+    for (unsigned t = 0; t < threads; ++t) adders_.push_back(std::make_unique<BlockAdder>(options.vectors));
+    if (reinterpret_cast<std::uintptr_t>(points) % sizeof(Affine) != 0) aligned_ = std::make_unique<Buffer<Affine>>(parts_ * part_);
   }
 
   // recode(i, store): store(w, digit) for every window of scalar i.
   template <class Recode>
-  Projective run(std::size_t count, const Recode& recode) {
-    for (std::size_t first = 0; first < count; first += chunk_) add_chunk(first, std::min(chunk_, count - first), recode);
+  Projective run(const Recode& recode) {
+    const std::size_t block = parts_ * part_;
+    for (std::size_t first = 0; first < count_; first += block) {
+      const std::size_t here = std::min(block, count_ - first);
+      prepare(first, here, recode);
+      add_block(aligned_ ? aligned_->data() : points_ + first, here);
+    }
     return total();
   }
 
  private:
-  static constexpr std::size_t kMostPoints = std::size_t{1} << 23;
-  static constexpr std::size_t kMostDigits = std::size_t{25} << 20;  // 50 MiB
-  static constexpr std::size_t kTask = 4096;                         // entries added up in cache
-  static constexpr std::size_t kTogether = std::size_t{1} << 18;     // entries sorted at once, at least a window's
+  static constexpr std::size_t kBlockPoints = std::size_t{1} << 16;  // 4 MiB
+  static constexpr std::size_t kEntries = std::size_t{1} << 16;      // of a task, where one window has fewer
+  static constexpr std::size_t kWorthThreads = std::size_t{1} << 14;
+  static constexpr std::size_t kMostBuckets = std::size_t{1} << 20;  // 64 MiB
 
+  // Enough that tasks keep threads busy: the fewest parts with which at most a seventh of the time is waited.
+  unsigned parts_for(unsigned threads) const {
+    unsigned parts = 1;
+    const auto idle = [&](unsigned p) {
+      const unsigned tasks = p * windows_.count, rounds = (tasks + threads - 1) / threads;
+      return 7 * (rounds * threads - tasks) > rounds * threads;
+    };
+    while (idle(parts) && parts < threads && (parts + 1) * windows_.count * windows_.buckets() <= kMostBuckets) ++parts;
+    return parts;
+  }
+
+  unsigned threads() const { return static_cast<unsigned>(adders_.size()); }
+
+  // Checks the points of a block, reading them into cache, and cuts their scalars into digits.
   template <class Recode>
-  void add_chunk(std::size_t first, std::size_t count, const Recode& recode) {
-    require_chunk(first, count);
-    parallel_blocks(options_.threads, count, kBlock, [&](std::size_t begin, std::size_t end, unsigned) {
+  void prepare(std::size_t first, std::size_t count, const Recode& recode) {
+    First bad;
+    parallel_blocks(threads(), count, kBlock, [&](std::size_t begin, std::size_t end, unsigned) {
       for (std::size_t i = begin; i < end; ++i) {
+        const Affine& p = points_[first + i];
+        if (!p.canonical()) bad.report(first + i);
+        if (aligned_) (*aligned_)[i] = p;
         recode(first + i, [&](unsigned w, std::int16_t digit) { digits_[w * count + i] = digit; });
       }
     });
-    const unsigned group = static_cast<unsigned>(std::clamp<std::size_t>(kTogether / count, 1, windows_.count));
-    for (unsigned w = 0; w < windows_.count; w += group) {
-      add_windows(first, count, w, std::min(group, windows_.count - w));
-    }
+    if (bad.any()) throw BadPoint{bad.index(), BadPoint::Why::kNotCanonical};
   }
 
-  void require_chunk(std::size_t first, std::size_t count) const {
-    try {
-      require_coordinates(points_ + first, count, options_.threads);
-    } catch (BadPoint& bad) {
-      bad.index += first;
-      throw;
-    }
-  }
-
-  // The buckets of some windows, one after the other, are one list of buckets.
-  void add_windows(std::size_t first, std::size_t count, unsigned window, unsigned group) {
-    sort(count, window, group);
-    Affine* const buckets = buckets_.data() + window * windows_.buckets();
-    const Affine* const source = points_ + first;
-    const std::size_t entries = starts_.back();
-    std::vector<Partial> partials(2 * ((entries + kTask - 1) / kTask));
-    for (Partial& p : partials) p.bucket = kNegated;  // none
-    parallel_blocks(options_.threads, entries, kTask, [&](std::size_t begin, std::size_t end, unsigned worker) {
-      add_entries(workspaces_[worker], source, begin, end, buckets, &partials[2 * (begin / kTask)]);
+  void add_block(const Affine* points, std::size_t count) {
+    const std::size_t groups = (windows_.count + group_ - 1) / group_, part = (count + parts_ - 1) / parts_;
+    parallel_for(threads(), groups * parts_, [&](std::size_t task, unsigned worker) {
+      const std::size_t p = task / groups, first = std::min(count, p * part);
+      const unsigned w = static_cast<unsigned>(task % groups) * group_;
+      Affine* const sums = buckets_.data() + (p * windows_.count + w) * windows_.buckets();
+      adders_[worker]->run(points + first, std::min(part, count - first), digits_.data() + w * count + first, count,
+                           std::min(group_, windows_.count - w), windows_.buckets(), sums);
     });
-    add_partials(workspaces_[0], partials, buckets);
   }
 
-  // order_: the points of the windows' digits, by bucket; bucket b has the entries from starts_[b] to starts_[b + 1].
-  void sort(std::size_t count, unsigned window, unsigned group) {
-    const std::size_t buckets = windows_.buckets(), all = buckets * group;
-    const std::size_t parts = count * group < (1 << 15) ? 1 : options_.threads;
-    const std::size_t part = (count + parts - 1) / parts;
-    counts_.assign(parts * all, 0);
-    starts_.resize(all + 1);
-    if (order_.size() < count * group) order_.resize(count * group);
-    const auto each = [&](std::size_t p, const auto& visit) {
-      for (unsigned w = 0; w < group; ++w) {
-        const std::int16_t* digits = digits_.data() + (window + w) * count;
-        for (std::size_t i = p * part; i < std::min(count, (p + 1) * part); ++i) {
-          const int digit = digits[i];
-          if (digit == 0) continue;
-          const std::size_t bucket = w * buckets + static_cast<std::size_t>(digit < 0 ? -digit : digit) - 1;
-          visit(counts_[p * all + bucket], static_cast<u32>(i) | (digit < 0 ? kNegated : 0));
-        }
-      }
-    };
-    parallel_for(options_.threads, parts, [&](std::size_t p, unsigned) { each(p, [](u32& n, u32) { ++n; }); });
-    u32 next = 0;
-    for (std::size_t bucket = 0; bucket < all; ++bucket) {
-      starts_[bucket] = next;
-      for (std::size_t p = 0; p < parts; ++p) {
-        const u32 here = counts_[p * all + bucket];
-        counts_[p * all + bucket] = next;
-        next += here;
-      }
-    }
-    starts_[all] = next;
-    parallel_for(options_.threads, parts, [&](std::size_t p, unsigned) { each(p, [&](u32& n, u32 entry) { order_[n++] = entry; }); });
-  }
-
-  // Entries begin..end: whole buckets are added here; of the first and the last one possibly a partial sum is left.
-  void add_entries(Workspace& w, const Affine* source, std::size_t begin, std::size_t end, Affine* buckets, Partial* partials) const {
-    w.bucket.clear();
-    w.length.clear();
-    const auto after = std::upper_bound(starts_.begin(), starts_.end(), static_cast<u32>(begin));
-    std::size_t bucket = static_cast<std::size_t>(after - starts_.begin()) - 1;
-    for (std::size_t at = begin; at < end; ++bucket) {
-      const std::size_t stop = std::min<std::size_t>(end, starts_[bucket + 1]);
-      if (stop == at) continue;
-      w.bucket.push_back(static_cast<u32>(bucket));
-      w.length.push_back(static_cast<u32>(stop - at));
-      at = stop;
-    }
-    const std::vector<Affine>& sums = w.points[sum_runs(w, source, order_.data() + begin, end - begin)];
-    std::size_t first = 0, last = w.bucket.size();
-    if (starts_[w.bucket[last - 1] + 1] > end) {
-      --last;
-      partials[1] = {w.bucket[last], sums[last]};
-    }
-    if (last > 0 && starts_[w.bucket[0]] < begin) {
-      first = 1;
-      partials[0] = {w.bucket[0], sums[0]};
-    }
-    deposit(w, sums, first, last, buckets);
-  }
-
-  static void add_partials(Workspace& w, const std::vector<Partial>& partials, Affine* buckets) {
-    std::vector<Affine> points;
-    std::vector<u32> indices;
-    w.bucket.clear();
-    w.length.clear();
-    for (const Partial& p : partials) {
-      if (p.bucket == kNegated) continue;
-      if (w.bucket.empty() || w.bucket.back() != p.bucket) {
-        w.bucket.push_back(p.bucket);
-        w.length.push_back(0);
-      }
-      ++w.length.back();
-      indices.push_back(static_cast<u32>(points.size()));
-      points.push_back(p.sum);
-    }
-    if (points.empty()) return;
-    const std::vector<Affine>& sums = w.points[sum_runs(w, points.data(), indices.data(), points.size())];
-    deposit(w, sums, 0, w.bucket.size(), buckets);
-  }
-
+  // The buckets of all parts, weighted and added: slices of windows are tasks.
   Projective total() const {
-    const std::size_t slice = std::min<std::size_t>(windows_.buckets(), 2048), slices = windows_.buckets() / slice;
-    std::vector<Projective> sums(windows_.count * slices);
-    parallel_for(options_.threads, sums.size(), [&](std::size_t task, unsigned) {
-      const Affine* buckets = buckets_.data() + task / slices * windows_.buckets();
-      sums[task] = weighted_sum(buckets, task % slices * slice, slice, options_.vectors);
+    const std::size_t buckets = windows_.buckets(), slice = std::min<std::size_t>(buckets, 2048);
+    const std::size_t slices = buckets / slice, all = windows_.count * slices;
+    std::vector<Projective> sums(parts_ * all);
+    parallel_for(threads(), sums.size(), [&](std::size_t task, unsigned) {
+      const Affine* window = buckets_.data() + task / slices * buckets;
+      sums[task] = weighted_sum(window, task % slices * slice, slice, options_.vectors);
     });
     Projective sum = Projective::infinity();
     for (std::size_t w = windows_.count; w-- > 0;) {
       for (unsigned k = 0; k < windows_.width; ++k) sum = doubled(sum);
-      for (std::size_t s = 0; s < slices; ++s) sum = sum + sums[w * slices + s];
+      for (std::size_t p = 0; p < parts_; ++p) {
+        for (std::size_t s = 0; s < slices; ++s) sum = sum + sums[p * all + w * slices + s];
+      }
     }
     return sum;
   }
 
   const Affine* points_;
+  const std::size_t count_;
   const Windows windows_;
   const MsmOptions options_;
-  std::size_t chunk_;
+  std::size_t parts_, part_;  // parts of a block, and points of a part
+  unsigned group_;            // windows of a task
   std::vector<std::int16_t> digits_;
-  std::vector<u32> counts_, starts_, order_;
   std::vector<Affine> buckets_;
-  std::vector<Workspace> workspaces_;
+  std::vector<std::unique_ptr<BlockAdder>> adders_;
+  std::unique_ptr<Buffer<Affine>> aligned_;  // a copy of the block, where points straddle cache lines
 };
 
 }  // namespace detail
@@ -317,7 +183,7 @@ inline Affine msm(const Affine* points, const Limbs* scalars, std::size_t count,
       store(w, static_cast<std::int16_t>(static_cast<int>(digit & mask) - (w + 1 < windows.count ? half : 0)));
     }
   };
-  const Projective result = sum.run(count, recode);
+  const Projective result = sum.run(recode);
   if (bad.any()) throw NotBelowOrder{bad.index()};
   return result.affine();
 }
@@ -347,7 +213,7 @@ Affine msm(const Affine* points, const Integer* scalars, std::size_t count, cons
       store(w, static_cast<std::int16_t>(static_cast<int>(static_cast<u64>(x) & mask) - half));
     }
   };
-  return sum.run(count, recode).affine();
+  return sum.run(recode).affine();
 }
 
 }  // namespace gramercy

@@ -1,4 +1,4 @@
-"""What follows from a Gram matrix, checked on chain: agrees with the Python core on any matrix, refuses the rest by name, fits a transaction."""
+"""What follows from a Gram matrix, checked on chain: as the Python core says, and the rest refused by name."""
 
 from __future__ import annotations
 

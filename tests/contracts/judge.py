@@ -1,0 +1,78 @@
+"""GramVerifier on anvil, asked by eth_call: a real EVM that verifies in milliseconds what py-evm takes a second for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from eth_account import Account
+
+from aggregator.srs import VerifyingKey
+from market.chain.anvil import Anvil
+from market.chain.rpc import connect
+from market.chain.transactions import send
+from tests.contracts.harness import artifact
+from tests.contracts.wire import Call, selector
+
+_BATCH = 50
+_TIMEOUT_SECONDS = 120.0
+_REVERTED = 3
+"""Error code of a call that reverted; anything else is no verdict."""
+
+
+class Judge:
+    """A deployed verifier that judges calldata."""
+
+    def __init__(self, url: str, address: str) -> None:
+        self._url = url
+        self._address = address
+        self._session = requests.Session()
+
+    def accepts(self, call: Call, arguments: Sequence[bytes]) -> Iterator[bool]:
+        """Yield for each of many arguments of a call whether the contract returns."""
+        for start in range(0, len(arguments), _BATCH):
+            yield from self._verdicts([selector(call) + data for data in arguments[start : start + _BATCH]])
+
+    def _verdicts(self, calls: Sequence[bytes]) -> list[bool]:
+        requested: list[Any] = [
+            {
+                "jsonrpc": "2.0",
+                "id": at,
+                "method": "eth_call",
+                "params": [{"to": self._address, "data": f"0x{data.hex()}", "gas": "0x1000000"}, "latest"],
+            }
+            for at, data in enumerate(calls)
+        ]
+        answers = self._session.post(self._url, json=requested, timeout=_TIMEOUT_SECONDS).json()
+        return [_verdict(answer) for answer in sorted(answers, key=lambda answer: int(answer["id"]))]
+
+    def close(self) -> None:
+        self._session.close()
+
+
+@contextmanager
+def judge(key: VerifyingKey) -> Iterator[Judge]:
+    """Run anvil with a verifier of a reference string."""
+    with Anvil() as anvil:
+        deployer = Account.create()
+        anvil.fund(deployer.address, 10**19)
+        w3 = connect(anvil.url, expected_chain_id=anvil.chain_id)
+        code = artifact("GramVerifier")
+        factory = w3.eth.contract(abi=code["abi"], bytecode=code["bytecode"])
+        receipt = send(w3, deployer, factory.constructor(key.words()))
+        found = Judge(anvil.url, str(receipt["contractAddress"]))
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+def _verdict(answer: dict[str, Any]) -> bool:
+    error = answer.get("error")
+    if error is None:
+        return True
+    if error["code"] != _REVERTED:
+        raise AssertionError(f"no verdict: {error}")
+    return False

@@ -1,0 +1,254 @@
+"""Every way to tamper with a settlement and its proof that follows from the ABI: no field, no word can be forgotten.
+
+Cases are calldata, so that the Python verifier and the contract judge the same bytes. Each differs from the honest call
+in what it says, not merely in how it is encoded, and has to be refused alone, by either verifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from aggregator.bn254 import GENERATOR, P, R
+from aggregator.proofs import Statement
+from tests.contracts.wire import Call, Parameter, encode_call, statement_parameter, values_of
+
+WORD = 32
+PROOF_WORDS = ("C_m.x", "C_m.y", "mu", "S.x", "S.y", "a(z)", "a(1/z)", "s(z)", "h(z)", "h(1/z)", "W.x", "W.y")
+POINTS = (0, 3, 10)
+"""First words of the proof's points."""
+SCALARS = (2, 5, 6, 7, 8, 9)
+FLIPPED_BITS = (0, 128, 255)
+
+Path = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One tampered call: what was done to it, and its arguments."""
+
+    name: str
+    arguments: bytes
+
+
+def cases(
+    call: Call, statement: Statement, proof: bytes, *, others: Sequence[tuple[Statement, bytes]] = ()
+) -> list[Case]:
+    """Return all cases; parts of ``others``, honest settlements of other rounds, are put into this one's place."""
+    values = values_of(call, statement)
+    honest = encode_call(call, values, proof)
+    statements = [*_statements(call, values), *_consistent(call, values)]
+    statements += [(f"of other round {at}", values_of(call, other)) for at, (other, _) in enumerate(others)]
+    foreign = [(f"of other round {at}", other) for at, (_, other) in enumerate(others)]
+    found = [Case(f"statement {name}", encode_call(call, changed, proof)) for name, changed in statements]
+    found += [Case(f"proof {name}", encode_call(call, values, changed)) for name, changed in [*proofs(proof), *foreign]]
+    found += list(_words(honest, _padding(call, values, proof)))
+    unique = {case.arguments: case for case in reversed(found)}
+    unique.pop(honest, None)
+    return list(reversed(unique.values()))
+
+
+# -- the statement, leaf by leaf --------------------------------------------------------------------------------------
+
+
+def _statements(call: Call, values: Any) -> Iterator[tuple[str, Any]]:
+    for path, parameter, name in leaves(statement_parameter(call), values):
+        for what, changed in _changes(parameter, _at(values, path)):
+            yield f"{name}: {what}", _put(values, path, changed)
+
+
+def leaves(parameter: Parameter, value: Any, path: Path = (), name: str = "") -> Iterator[tuple[Path, Parameter, str]]:
+    """Yield every field, list and list element of a value by its type, tuples excepted but for points."""
+    kind = parameter["type"]
+    if kind.endswith("[]"):
+        yield path, parameter, name
+        element = {**parameter, "type": kind[:-2]}
+        for i, part in enumerate(value):
+            yield from leaves(element, part, (*path, i), f"{name}[{i}]")
+    elif kind == "tuple":
+        if _is_point(parameter):
+            yield path, parameter, name
+        for i, (component, part) in enumerate(zip(parameter["components"], value, strict=True)):
+            yield from leaves(component, part, (*path, i), f"{name}.{component['name']}".lstrip("."))
+    else:
+        yield path, parameter, name
+
+
+def _changes(parameter: Parameter, value: Any) -> Iterator[tuple[str, Any]]:
+    kind = parameter["type"]
+    if kind.endswith("[]"):
+        yield from _list_changes(value)
+    elif kind == "tuple":
+        yield from _point_changes(value)
+    elif kind == "address":
+        number = int(value, 16)
+        for what, changed in (("low bit", number ^ 1), ("high bit", number ^ (1 << 159)), ("zero", 0)):
+            yield what, f"0x{changed:040x}"
+    elif kind == "bytes":
+        yield from _matrix_changes(value)
+    elif kind.startswith("bytes"):
+        yield "low bit", value[:-1] + bytes([value[-1] ^ 1])
+        yield "high bit", bytes([value[0] ^ 0x80]) + value[1:]
+        yield "zero", bytes(len(value))
+    else:
+        yield from _number_changes(kind, value)
+
+
+def _number_changes(kind: str, value: int) -> Iterator[tuple[str, int]]:
+    signed = kind.startswith("int")
+    bits = int(kind.removeprefix("u").removeprefix("int"))
+    yield "low bit", value ^ 1
+    word = (value % (1 << bits)) ^ (1 << (bits - 1))
+    yield "high bit", word - (1 << bits) if signed and word >> (bits - 1) else word
+    yield "zero", 0
+    limit = (1 << (bits - signed)) - 1
+    yield "one more", value + 1 if value < limit else value - 1
+
+
+def _list_changes(value: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    whole = list(value)
+    yield "empty", []
+    yield "last dropped", whole[:-1]
+    yield "first dropped", whole[1:]
+    yield "last repeated", [*whole, whole[-1]]
+    yield "reversed", whole[::-1]
+    for i, j in combinations(range(len(whole)), 2):
+        swapped = list(whole)
+        swapped[i], swapped[j] = swapped[j], swapped[i]
+        yield f"{i} and {j} swapped", swapped
+
+
+def _point_changes(point: tuple[int, int]) -> Iterator[tuple[str, tuple[int, int]]]:
+    x, y = point
+    yield "infinity", (0, 0)
+    yield "negated", (x, P - y)
+    yield "x + p", (x + P, y)
+    yield "y + p", (x, y + P)
+    yield "off the curve", (x, (y + 1) % P)
+    yield "coordinates swapped", (y, x)
+    yield "another point", GENERATOR
+
+
+def _matrix_changes(packed: bytes) -> Iterator[tuple[str, bytes]]:
+    entries = [packed[at : at + 8] for at in range(0, len(packed), 8)]
+    for k, entry in enumerate(entries):
+        number = int.from_bytes(entry, "big", signed=True)
+        for what, changed in (("+ 1", number + 1), ("- 1", number - 1), ("negated", -number)):
+            parts = [*entries[:k], changed.to_bytes(8, "big", signed=True), *entries[k + 1 :]]
+            yield f"entry {k} {what}", b"".join(parts)
+    yield "empty", b""
+    yield "truncated", packed[:-8]
+    yield "one byte short", packed[:-1]
+    yield "extended", packed + bytes(8)
+    yield "reversed", b"".join(entries[::-1])
+    yield "rotated", b"".join([*entries[1:], entries[0]])
+
+
+def _consistent(call: Call, values: Any) -> Iterator[tuple[str, Any]]:
+    """A trainer dropped, added or moved in every list and in the matrix at once, so that no length is wrong."""
+    gram, outcome = (values[0], values[1:]) if call == "verify" else (values, None)
+    n = len(gram[-2])
+    orders = [("trainer dropped", list(range(n - 1))), ("trainer added", [*range(n), n - 1])]
+    orders += [("trainers moved", [*range(1, n), 0]), ("first two exchanged", [1, 0, *range(2, n)])]
+    for name, order in orders:
+        changed = _reordered(gram, n, order)
+        if outcome is None:
+            yield name, changed
+        else:
+            yield name, (changed, *[[part[i] for i in order] for part in outcome[:3]], *outcome[3:])
+
+
+def _reordered(gram: Any, n: int, order: Sequence[int]) -> Any:
+    *head, trainers, stakes, commitments, packed = gram
+    at = {(i, j): k for k, (i, j) in enumerate((i, j) for i in range(n) for j in range(i, n))}
+    pairs = [(order[a], order[b]) for a in range(len(order)) for b in range(a, len(order))]
+    entries = [packed[8 * k : 8 * k + 8] for k in (at[min(i, j), max(i, j)] for i, j in pairs)]
+    lists = [[part[i] for i in order] for part in (trainers, stakes, commitments)]
+    return (*head, *lists, b"".join(entries))
+
+
+def _at(values: Any, path: Path) -> Any:
+    for step in path:
+        values = values[step]
+    return values
+
+
+def _put(values: Any, path: Path, changed: Any) -> Any:
+    if not path:
+        return changed
+    parts = list(values)
+    parts[path[0]] = _put(parts[path[0]], path[1:], changed)
+    return tuple(parts) if isinstance(values, tuple) else parts
+
+
+def _is_point(parameter: Parameter) -> bool:
+    return [part["name"] for part in parameter["components"]] == ["x", "y"]
+
+
+# -- the proof, word by word ------------------------------------------------------------------------------------------
+
+
+def proofs(proof: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield tampered proofs with what was done to them."""
+    words = [int.from_bytes(proof[at : at + WORD], "big") for at in range(0, len(proof), WORD)]
+    for k, word in enumerate(words):
+        name = PROOF_WORDS[k]
+        for bit in FLIPPED_BITS:
+            yield f"{name}: bit {bit}", _with(words, {k: word ^ (1 << bit)})
+        yield f"{name}: zero", _with(words, {k: 0})
+        yield f"{name}: all ones", _with(words, {k: (1 << 256) - 1})
+    for k in SCALARS:
+        yield f"{PROOF_WORDS[k]}: + r", _with(words, {k: words[k] + R})
+        yield f"{PROOF_WORDS[k]}: + 1", _with(words, {k: (words[k] + 1) % R})
+        yield f"{PROOF_WORDS[k]}: negated", _with(words, {k: -words[k] % R})
+        yield f"{PROOF_WORDS[k]}: r", _with(words, {k: R})
+    for k in POINTS:
+        for what, (x, y) in _point_changes((words[k], words[k + 1])):
+            yield f"{PROOF_WORDS[k]}: {what}", _with(words, {k: x, k + 1: y})
+    for i, j in combinations(POINTS, 2):
+        exchanged = {i: words[j], i + 1: words[j + 1], j: words[i], j + 1: words[i + 1]}
+        yield f"{PROOF_WORDS[i]} and {PROOF_WORDS[j]} exchanged", _with(words, exchanged)
+    for i, j in combinations(SCALARS, 2):
+        yield f"{PROOF_WORDS[i]} and {PROOF_WORDS[j]} exchanged", _with(words, {i: words[j], j: words[i]})
+    for what, changed in (
+        ("empty", b""),
+        ("one byte short", proof[:-1]),
+        ("one word short", proof[:-WORD]),
+        ("one byte more", proof + b"\0"),
+        ("one word more", proof + bytes(WORD)),
+        ("twice", proof + proof),
+        ("zeros", bytes(len(proof))),
+    ):
+        yield what, changed
+
+
+def _with(words: Sequence[int], changes: dict[int, int]) -> bytes:
+    return b"".join(changes.get(k, word).to_bytes(WORD, "big") for k, word in enumerate(words))
+
+
+# -- the calldata, word by word ---------------------------------------------------------------------------------------
+
+
+def _words(honest: bytes, padding: set[int]) -> Iterator[Case]:
+    """Every word of the encoding, offsets and lengths and the bits beyond a type's width included."""
+    for at in range(0, len(honest), WORD):
+        word = int.from_bytes(honest[at : at + WORD], "big")
+        for bit in FLIPPED_BITS:
+            if at + WORD - 1 - bit // 8 in padding:
+                continue
+            changed = (word ^ (1 << bit)).to_bytes(WORD, "big")
+            yield Case(f"calldata word {at // WORD}: bit {bit}", honest[:at] + changed + honest[at + WORD :])
+    yield Case("no calldata", b"")
+    yield Case("half of the calldata", honest[: len(honest) // 2])
+    yield Case("last word cut off", honest[:-WORD])
+
+
+def _padding(call: Call, values: Any, proof: bytes) -> set[int]:
+    """Return where the bytes lie that fill the matrix up to a word: Solidity does not look at them."""
+    gram = values[0] if call == "verify" else values
+    filled = (*gram[:-1], gram[-1] + b"\xff" * (-len(gram[-1]) % WORD))
+    other = encode_call(call, (filled, *values[1:]) if call == "verify" else filled, proof)
+    pairs = enumerate(zip(encode_call(call, values, proof), other, strict=True))
+    return {at for at, pair in pairs if pair == (0, 0xFF)}

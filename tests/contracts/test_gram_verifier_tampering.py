@@ -1,0 +1,67 @@
+"""Nothing of a settlement can be changed: every field, element and word is tampered with, and both verifiers refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contracts.judge import Judge, judge
+from tests.contracts.proven import Proven, proven
+from tests.contracts.tampering import PROOF_WORDS, Case, cases
+from tests.contracts.wire import Call, encode_call, python_accepts, statement_parameter, values_of
+
+CHAIN_ID = 31337
+CALLS: tuple[Call, ...] = ("verify", "verifyGram")
+HONEST = pytest.param((3, 5), id="n = 3"), pytest.param((8, 40), id="n = 8", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module")
+def contract() -> Iterator[Judge]:
+    with judge(proven(3, 5, CHAIN_ID).key) as found:
+        yield found
+
+
+def settlement(size: tuple[int, int]) -> Proven:
+    return proven(*size, CHAIN_ID)
+
+
+def tampered(call: Call, size: tuple[int, int]) -> list[Case]:
+    other = proven(*size, CHAIN_ID, number=4)
+    honest = settlement(size)
+    return cases(call, honest.statement, honest.proof, others=[(other.statement, other.proof)])
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_field_of_the_abi_and_every_word_of_the_proof_has_cases(call: Call) -> None:
+    names = " ".join(case.name for case in tampered(call, (3, 5)))
+    fields = statement_parameter(call)["components"]
+    inner = next((part["components"] for part in fields if part["type"] == "tuple"), [])
+    for part in [*fields, *inner]:
+        assert part["type"] == "tuple" or part["name"] in names
+    for word in PROOF_WORDS:
+        assert f"proof {word}" in names
+
+
+@pytest.mark.parametrize("size", HONEST)
+@pytest.mark.parametrize("call", CALLS)
+def test_the_python_verifier_refuses_all(call: Call, size: tuple[int, int]) -> None:
+    honest = settlement(size)
+    assert python_accepts(honest.key, call, encode_call(call, values_of(call, honest.statement), honest.proof))
+    found = tampered(call, size)
+    accepted = [case.name for case in found if python_accepts(honest.key, call, case.arguments)]
+    print(f"{len(found)} cases")
+    assert not accepted
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("size", HONEST)
+@pytest.mark.parametrize("call", CALLS)
+def test_the_contract_refuses_all(call: Call, size: tuple[int, int], contract: Judge) -> None:
+    honest = settlement(size)
+    assert all(contract.accepts(call, [encode_call(call, values_of(call, honest.statement), honest.proof)]))
+    found = tampered(call, size)
+    verdicts = contract.accepts(call, [case.arguments for case in found])
+    accepted = [case.name for case, verdict in zip(found, verdicts, strict=True) if verdict]
+    print(f"{len(found)} cases")
+    assert not accepted

@@ -29,11 +29,16 @@ KEYS = {
     "refund_wei",
     "escrow_wei",
     "python_and_solidity_payouts_identical",
+    "proofs",
+    "audit_holds",
     "run_folder",
 }
 KINDS = {
     "deploy",
     "createJob",
+    "publishKey",
+    "postBond",
+    "withdrawBond",
     "joinJob",
     "openRound",
     "commitUpdate",
@@ -67,6 +72,12 @@ def figures(path: Path, *, trainers: int, byzantine: int, rounds: int) -> dict[s
     assert result["escrow_wei"] == rounds * 10**18
     assert sum(result["payouts_wei"].values()) + result["refund_wei"] == result["escrow_wei"]
     assert result["python_and_solidity_payouts_identical"] is True
+    assert result["audit_holds"] is True
+    assert [proof["round"] for proof in result["proofs"]] == list(range(1, rounds + 1))
+    for proof in result["proofs"]:
+        assert proof["proof_bytes"] == 384
+        assert 0 < proof["prove_seconds"] < 60
+        assert 200_000 < proof["verify_gas"] < proof["settle_gas"] < 1_500_000
     assert {name: len(values) for name, values in result["accuracy"].items()} == dict.fromkeys(
         ("attack_free", "robust", "undefended"), rounds
     )
@@ -142,7 +153,14 @@ def test_the_demo_shows_what_it_claims(tmp_path: Path) -> None:
     assert min(honest) > 0
     assert model_accuracy(folder) == last["robust"]
     files(folder, result)
-    for words in ("the contract holds exactly zero", "payouts and refund add up", "Who was paid what", "rejected: "):
+    assert {proof["updates"] for proof in result["proofs"]} == {8}
+    for words in (
+        "every settlement holds when checked",
+        "the contract holds exactly zero",
+        "payouts and refund add up",
+        "Who was paid what",
+        "rejected: ",
+    ):
         assert words in done.stdout
     assert "NO " not in done.stdout
 
@@ -161,6 +179,19 @@ def test_free_riders_and_noise_earn_nothing_either(tmp_path: Path) -> None:
     honest, attackers = pay(result)
     assert all(amount <= statistics.median(honest) / 100 for amount in attackers)
     files(tmp_path / "run", result)
+
+
+@pytest.mark.slow
+def test_copiers_are_left_out_of_every_round(tmp_path: Path) -> None:
+    options = ("--attack", "copy", "--trainers", 5, "--byzantine", 1, "--rounds", 2)
+    done = demo(tmp_path / "run", *options, "--json", tmp_path / "out.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = figures(tmp_path / "out.json", trainers=5, byzantine=1, rounds=2)
+    honest, copiers = pay(result)
+    assert copiers == [0]
+    assert min(honest) > 0
+    assert {proof["updates"] for proof in result["proofs"]} == {4}
+    assert "left out: the sealed payload was changed, or sealed for another commitment" in done.stdout
 
 
 @pytest.mark.slow

@@ -135,8 +135,8 @@ abstract contract GramArgument is ReferenceString {
         return GramTranscript.begin(buffer, length);
     }
 
-    /// @dev sum += sum_i lambda_i C_i, where lambda_i is the first 128 bits of keccak256(seed, i). Refuses infinity; the
-    /// precompile refuses what is no point, and burns the gas. One pass over the updates, so the words of trainers and
+    /// @dev sum += sum_i lambda_i C_i, where lambda_i is the first 128 bits of keccak256(seed, i). Refuses infinity; what
+    /// is no point the precompile refuses, and burns the gas. One pass over the updates, so the words of trainers and
     /// stakes are checked here too.
     /// @return lambdas Where the lambda_i lie, the last thing in memory but for three zeros after them.
     function _addCommitments(
@@ -153,26 +153,21 @@ abstract contract GramArgument is ReferenceString {
             lambdas := mload(0x40)
             mstore(0x40, add(lambdas, shl(5, add(n, 3))))
             mstore(0, seed)
-            let point := commitments.offset
-            let target := lambdas
-            for { let i := 0 } and(valid, lt(i, n)) { i := add(i, 1) } {
-                let word := shl(5, i)
-                excess := or(excess, shr(160, calldataload(add(trainers.offset, word))))
-                excess := or(excess, shr(128, calldataload(add(stakes.offset, word))))
-                mstore(0x20, i)
+            let term := add(sum, 0x40)
+            let end := shl(5, n)
+            for { let offset := 0 } and(valid, lt(offset, end)) { offset := add(offset, 0x20) } {
+                excess := or(excess, shr(160, calldataload(add(trainers.offset, offset))))
+                excess := or(excess, shr(128, calldataload(add(stakes.offset, offset))))
+                mstore(0x20, shr(5, offset))
                 let lambda := shr(128, keccak256(0, 0x40))
-                mstore(target, lambda)
-                target := add(target, 0x20)
-
-                let term := add(sum, 0x40)
-                calldatacopy(term, point, 0x40)
+                mstore(add(lambdas, offset), lambda)
+                calldatacopy(term, add(commitments.offset, shl(1, offset)), 0x40)
                 mstore(add(sum, 0x80), lambda)
-                point := add(point, 0x40)
-                valid := and(valid, iszero(iszero(or(mload(term), mload(add(sum, 0x60))))))
+                valid := lt(0, mload(add(sum, 0x60))) // only infinity has y = 0
                 valid := and(valid, staticcall(gas(), EC_MUL, term, 0x60, term, 0x40))
                 valid := and(valid, staticcall(gas(), EC_ADD, sum, 0x80, sum, 0x40))
             }
-            calldatacopy(target, calldatasize(), 0x60) // zeros
+            calldatacopy(add(lambdas, end), calldatasize(), 0x60) // zeros
             valid := and(valid, eq(returndatasize(), 0x40))
         }
         if (!valid) revert Gram_InvalidCommitment();

@@ -31,8 +31,11 @@ struct Additions {
 constexpr u32 kNegated = u32{1} << 31;
 
 inline Affine signed_point(const Affine* points, u32 index) {
-  const Affine& p = points[index & ~kNegated];
-  return index & kNegated ? -p : p;
+  Affine p = points[index & ~kNegated];
+  const Fp opposite = -p.y;
+  const u64 mask = u64{0} - (index >> 31);  // signs are random: no branch
+  for (int i = 0; i < 4; ++i) p.y.v[i] ^= (p.y.v[i] ^ opposite.v[i]) & mask;
+  return p;
 }
 
 class Adder {

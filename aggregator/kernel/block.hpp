@@ -13,7 +13,7 @@ namespace detail {
 class BlockAdder {
  public:
   explicit BlockAdder(bool vectors)
-      : adder_(vectors), pool_(3 * kPiece), left_(kPiece), right_(kPiece), target_(kPiece) {}
+      : adder_(vectors), pool_(3 * kPiece), left_(kPiece), right_(kPiece), target_(kPiece), active_(kPiece + 1) {}
 
   // For `group` windows with so many buckets each, one after the other in `sums`; digits[w * stride + i] is the digit
   // of point i for window w, at most `buckets` in absolute value. Fewer than 2^31 entries in all.
@@ -46,7 +46,7 @@ class BlockAdder {
   // order_: the points by bucket, those to be negated marked; the entries of bucket b end before ends_[b].
   void sort(std::size_t count, const std::int16_t* digits, std::size_t stride, unsigned group, std::size_t buckets) {
     ends_.assign(group * buckets, 0);
-    if (order_.size() < count * group) order_.resize(count * group);
+    if (order_.size() < count * group + 2 * kFew) order_.resize(count * group + 2 * kFew);  // read beyond, unused
     const auto each = [&](const auto& visit) {
       for (unsigned w = 0; w < group; ++w) {
         u32* const slots = ends_.data() + w * buckets - 1;
@@ -63,52 +63,68 @@ class BlockAdder {
     each([&](u32& slot, u32 entry) { order_[slot++] = entry; });
   }
 
+  // The loops below take no branch that depends on the (random) lengths of short runs: they write a few pairs more than
+  // a run has, and an odd point even where there is none, and let what follows overwrite them.
   void add_piece(const Affine* points, const u32* entries, Affine* sums) {
     u32 used = 0;
-    pairs_ = 0;
-    active_.clear();
+    std::size_t unfinished = 0;
     for (u32 r = 0; r < runs_.size(); ++r) {
+      const Run& ahead = runs_[std::min<std::size_t>(r + kAhead, runs_.size() - 1)];
+      __builtin_prefetch(&points[entries[ahead.first + ahead.length - 1] & ~kNegated]);
       Run& run = runs_[r];
-      const u32* const from = entries + run.first;
+      const u32 from = run.first, length = run.length;
+      const u32* const entry = entries + from;
       run.first = used;
-      for (u32 k = 0; k + 1 < run.length; k += 2) pair(from[k], from[k + 1], used++);
-      if (run.length % 2 == 1) pool_[used++] = signed_point(points, from[run.length - 1]);
-      halve(run, r, active_);
+      pair_up(length, used, [&](u32 k) { return entry[k]; });
+      used += length / 2;
+      pool_[used] = signed_point(points, entry[length - 1]);
+      used += length % 2;
+      run.length = length - length / 2;
+      active_[unfinished] = r;
+      unfinished += run.length > 1;
     }
     add(points, points, pool_.data());
-    while (!active_.empty()) {
-      later_.clear();
-      for (const u32 r : active_) {
+    while (unfinished > 0) {
+      std::size_t still = 0;
+      for (std::size_t i = 0; i < unfinished; ++i) {
+        const u32 r = active_[i];
         Run& run = runs_[r];
-        const u32 from = run.first;
+        const u32 from = run.first, length = run.length;
         run.first = used;
-        for (u32 k = 0; k + 1 < run.length; k += 2) pair(from + k, from + k + 1, used++);
-        if (run.length % 2 == 1) pool_[used++] = pool_[from + run.length - 1];
-        halve(run, r, later_);
+        pair_up(length, used, [&](u32 k) { return from + k; });
+        used += length / 2;
+        pool_[used] = pool_[from + length - 1];
+        used += length % 2;
+        run.length = length - length / 2;
+        active_[still] = r;
+        still += run.length > 1;
       }
       add(pool_.data(), pool_.data(), pool_.data());
-      active_.swap(later_);
+      unfinished = still;
     }
     for (const Run& run : runs_) {
       if (sums[run.bucket].is_infinity()) {
         sums[run.bucket] = pool_[run.first];
       } else {
-        pair(run.bucket, run.first, run.bucket);
+        pair(0, run.bucket, run.first, run.bucket);
+        ++pairs_;
       }
     }
     add(sums, pool_.data(), sums);
     runs_.clear();
   }
 
-  static void halve(Run& run, u32 r, std::vector<u32>& unfinished) {
-    run.length = (run.length + 1) / 2;
-    if (run.length > 1) unfinished.push_back(r);
+  template <class Entry>
+  void pair_up(u32 length, u32 target, const Entry& entry) {
+    for (u32 k = 0; k < kFew; ++k) pair(k, entry(2 * k), entry(2 * k + 1), target + k);
+    for (u32 k = kFew; k < length / 2; ++k) pair(k, entry(2 * k), entry(2 * k + 1), target + k);
+    pairs_ += length / 2;
   }
 
-  void pair(u32 left, u32 right, u32 target) {
-    left_[pairs_] = left;
-    right_[pairs_] = right;
-    target_[pairs_++] = target;
+  void pair(std::size_t k, u32 left, u32 right, u32 target) {
+    left_[pairs_ + k] = left;
+    right_[pairs_ + k] = right;
+    target_[pairs_ + k] = target;
   }
 
   void add(const Affine* left, const Affine* right, Affine* out) {
@@ -116,11 +132,15 @@ class BlockAdder {
     pairs_ = 0;
   }
 
+  static constexpr u32 kFew = 2;     // pairs of a short run
+  static constexpr u32 kAhead = 12;  // runs between a prefetch and its use
+
   Adder adder_;
   Buffer<Affine> pool_;  // a level has at most 2/3 of the sums of the one before, but for the first
   Buffer<u32> left_, right_, target_;
+  Buffer<u32> active_;  // runs of more than one sum
   std::size_t pairs_ = 0;
-  std::vector<u32> ends_, order_, active_, later_;
+  std::vector<u32> ends_, order_;
   std::vector<Run> runs_;
 };
 

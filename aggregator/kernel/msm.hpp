@@ -84,7 +84,7 @@ class Msm {
   }
 
  private:
-  static constexpr std::size_t kBlockPoints = std::size_t{1} << 16;  // 4 MiB
+  static constexpr std::size_t kBlockPoints = std::size_t{1} << 17;  // 8 MiB
   static constexpr std::size_t kEntries = std::size_t{1} << 16;      // of a task, where one window has fewer
   static constexpr std::size_t kWorthThreads = std::size_t{1} << 14;
   static constexpr std::size_t kMostBuckets = std::size_t{1} << 20;  // 64 MiB

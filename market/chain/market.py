@@ -212,11 +212,18 @@ class MarketClient:
             If the contract at the address is no verifier of Gram proofs.
 
         """
+        return bytes(self._ask_verifier(verifier, "srsDigest"))
+
+    def srs_size(self, verifier: Address) -> int:
+        """Return the number of powers of that reference string; errors as for :meth:`srs_digest`."""
+        return int(self._ask_verifier(verifier, "srsSize"))
+
+    def _ask_verifier(self, verifier: Address, view: str) -> Any:
         address = Web3.to_checksum_address(verifier)
         contract = self.w3.eth.contract(address=address, abi=load_artifact("GramVerifier").abi)
         try:
             with refusals(ALL_ABIS):
-                return bytes(contract.functions.srsDigest().call())
+                return contract.functions[view]().call()
         except (BadFunctionCallOutput, ContractRefused) as error:
             raise WrongChain(
                 f"the contract at {verifier} names no reference string", hint="check the job's verifier"

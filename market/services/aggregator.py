@@ -1,8 +1,8 @@
 """The aggregator: opens the payloads of a round, computes and proves what follows from them, publishes and settles.
 
-It keeps two things: its encryption keys, and a settlement from when it is proven until the round is over. All else is
-on chain and in storage. Killed at any point and started again, it does what is still due, and sends again what it had
-prepared.
+It keeps two things: its encryption keys, and a settlement with its aggregate from when it is proven until the one is on
+chain and the other in storage. Killed at any point and started again, it does what is still due, and sends again what
+it had prepared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aggregator.errors import GramercyError, InvalidInput, RuleNotApplicable
 from aggregator.gram import weighted_sum
 from aggregator.randomness import SEED_BYTES
 from market import rounds
-from market.domain import Address, Phase, UpdateCommitted
+from market.domain import Address, Phase, RoundOpened, UpdateCommitted
 from market.errors import ContractRefused, IntegrityError, StorageError, StorageUnavailable, UnknownCid
 from market.rounds import RoundState
 from market.services.encryption import EncryptionKey, EncryptionKeys, publish
@@ -29,6 +29,7 @@ from market.services.journal import Journal
 from market.services.report import Report, silent
 from market.services.settling import PreparedSettlement, RoundInputs, prepare_settlement
 from market.services.updates import OpenedUpdate, open_update, pack_aggregate
+from market.storage.base import put_bytes
 from market.storage.cid import Cid
 
 PATIENCE = 0.5
@@ -56,7 +57,10 @@ class Gathered:
     @property
     def included(self) -> int:
         """Bit i set: the i-th commitment was opened."""
-        return sum(1 << update.commit.index for update in self.opened)
+        mask = 0
+        for update in self.opened:
+            mask |= 1 << update.commit.index
+        return mask
 
     @property
     def reasons(self) -> dict[Address, str]:
@@ -89,9 +93,10 @@ class Aggregator:
     journal: Journal
     open_at: int = 0
     report: Report = field(default=silent)
-    _given_up: set[int] = field(default_factory=set)
-    _opened: dict[bytes, OpenedUpdate] = field(default_factory=dict)
-    _wrong: dict[bytes, str] = field(default_factory=dict)
+    _given_up: set[RoundOpened] = field(default_factory=set)
+    # By the whole event: another round, or another chain of blocks, may hold the same commitment.
+    _opened: dict[UpdateCommitted, OpenedUpdate] = field(default_factory=dict)
+    _wrong: dict[UpdateCommitted, str] = field(default_factory=dict)
 
     @property
     def address(self) -> Address:
@@ -100,8 +105,8 @@ class Aggregator:
 
     @property
     def finished(self) -> bool:
-        """Whether the job needs this aggregator no more, and no bond of it is left in the job."""
-        return self._over and self.bond == 0
+        """Whether the job needs this aggregator no more, what it settled is published, and its bond is back."""
+        return self._over and self.bond == 0 and not self._unpublished()
 
     @property
     def bond(self) -> int:
@@ -170,6 +175,7 @@ class Aggregator:
     def step(self) -> bool:
         """Open or settle what is due, or take the bond back at the end; return whether something was done."""
         state = self.job.state
+        self.publish_aggregates()
         if self._over:
             return self.withdraw_bond() > 0
         if rounds.refusal_to_open(state, self.job.now) is None:
@@ -177,7 +183,7 @@ class Aggregator:
                 return False
             return self._open()
         latest = state.latest
-        if latest is None or latest.phase(self.job.now) is not Phase.SETTLING or latest.number in self._given_up:
+        if latest is None or latest.phase(self.job.now) is not Phase.SETTLING or latest.opened in self._given_up:
             return False
         return self.settle(latest)
 
@@ -205,13 +211,13 @@ class Aggregator:
                     self._inputs(state),
                     self.job.srs,
                     gathered.opened,
-                    self.job.storage,
                     gathered.reasons,
                     self.report,
                 )
             except RuleNotApplicable as error:
                 self._give_up(state, error.message)
                 return False
+            self.journal.write(_file_name(prepared.settlement.aggregate_cid), prepared.aggregate)
             self.journal.write_record(self._record_name(state), prepared.to_record())
         return self._send(state, prepared)
 
@@ -234,10 +240,14 @@ class Aggregator:
             if latest is None or latest.settled is None:
                 raise
             self._forget()
+            if latest.settled.settlement.aggregate_cid != prepared.settlement.aggregate_cid:
+                self.journal.remove(_file_name(prepared.settlement.aggregate_cid))
+            self.publish_aggregates()
             self.report("settled-by-another", {"round": state.number, "error": refused.details.get("error")})
             return True
         self.job.refresh()
         self._forget()
+        self.publish_aggregates()
         self.report(
             "settled",
             {
@@ -248,6 +258,25 @@ class Aggregator:
             },
         )
         return True
+
+    def publish_aggregates(self) -> None:
+        """Store the aggregates of rounds that were settled with them and are not stored yet.
+
+        Raises
+        ------
+        StorageError
+            If the storage does not take one now; it is kept for the next call.
+
+        """
+        for cid in self._unpublished():
+            name = _file_name(cid)
+            data = self.journal.read(name)
+            if data is not None and put_bytes(self.job.storage, data).cid == Cid.parse(cid):
+                self.journal.remove(name)
+
+    def _unpublished(self) -> list[bytes]:
+        settled = (state.settled.settlement.aggregate_cid for state in self.job.state.rounds if state.settled)
+        return [cid for cid in settled if (self.journal.folder / _file_name(cid)).is_file()]
 
     def recompute(self, state: RoundState) -> bytes:
         """Return the file of a settled round's true aggregate, recomputed from the payloads of the included trainers.
@@ -284,25 +313,22 @@ class Aggregator:
         """
         excluded: list[Exclusion] = []
         awaited: list[StorageError] = []
+        self._keep(state.commits)
         for commit in state.commits:
-            if commit.commitment in self._opened or commit.commitment in self._wrong:
+            if commit in self._opened or commit in self._wrong:
                 continue
             try:
-                self._opened[commit.commitment] = self._open_update(state, commit)
+                self._opened[commit] = self._open_update(state, commit)
             except _AWAITED as error:
                 awaited.append(error)
                 excluded.append(Exclusion(commit, error.message))
             except GramercyError as error:
-                self._wrong[commit.commitment] = error.message
-        opened = [self._opened[commit.commitment] for commit in state.commits if commit.commitment in self._opened]
+                self._wrong[commit] = error.message
+        opened = [self._opened[commit] for commit in state.commits if commit in self._opened]
         if awaited and (not opened or (patient and self.job.now < self._patience_ends(state))):
             raise awaited[0]
         opened = self._matching(opened)
-        excluded += [
-            Exclusion(commit, self._wrong[commit.commitment])
-            for commit in state.commits
-            if commit.commitment in self._wrong
-        ]
+        excluded += [Exclusion(commit, self._wrong[commit]) for commit in state.commits if commit in self._wrong]
         for exclusion in excluded:
             self.report(
                 "excluded",
@@ -332,9 +358,9 @@ class Aggregator:
             secrets.token_bytes(SEED_BYTES),
         )
         for place in culprits:
-            commitment = opened[place].commit.commitment
-            self._wrong[commitment] = "the payload does not match the commitment on chain"
-            self._opened.pop(commitment, None)
+            commit = opened[place].commit
+            self._wrong[commit] = "the payload does not match the commitment on chain"
+            self._opened.pop(commit, None)
         return [update for place, update in enumerate(opened) if place not in culprits]
 
     def _patience_ends(self, state: RoundState) -> int:
@@ -349,12 +375,12 @@ class Aggregator:
         )
 
     def _recorded(self, state: RoundState) -> PreparedSettlement | None:
-        """Return what was prepared for this round before, if its aggregate is still in storage."""
+        """Return what was prepared for this round before, with its aggregate's file."""
         record = self.journal.read_record(self._record_name(state))
         if record is None:
             return None
-        prepared = PreparedSettlement.from_record(record)
-        return prepared if self.job.storage.has(Cid.parse(prepared.settlement.aggregate_cid)) else None
+        aggregate = self.journal.read(_file_name(bytes.fromhex(record["settlement"]["aggregate_cid"])))
+        return None if aggregate is None else PreparedSettlement.from_record(record, aggregate)
 
     def _record_name(self, state: RoundState) -> str:
         """Name a record by all that the settlement follows from, so that it never serves a reorganised round."""
@@ -366,8 +392,14 @@ class Aggregator:
         return f"settle-{place}-{digest.hexdigest()[:16]}.json"
 
     def _forget(self) -> None:
-        self._opened.clear()
-        self._wrong.clear()
+        self._keep(())
+
+    def _keep(self, commits: tuple[UpdateCommitted, ...]) -> None:
+        """Forget what was opened of other rounds, or of commitments that a reorganisation took back."""
+        for stale in self._opened.keys() - set(commits):
+            del self._opened[stale]
+        for stale in self._wrong.keys() - set(commits):
+            del self._wrong[stale]
 
     def _open(self) -> bool:
         try:
@@ -382,9 +414,13 @@ class Aggregator:
         return True
 
     def _give_up(self, state: RoundState, reason: str) -> None:
-        self._given_up.add(state.number)
+        self._given_up.add(state.opened)
         self._forget()
         self.report("unsettleable", {"round": state.number, "reason": reason})
+
+
+def _file_name(cid: bytes) -> str:
+    return f"aggregate-{Cid.parse(cid)}"
 
 
 def aggregator_folder(state_folder: Path, address: Address, job_id: int) -> Path:

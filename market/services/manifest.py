@@ -8,11 +8,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from aggregator.bn254.curve import POINT_BYTES
 from aggregator.fixedpoint import MAX_SCALE_EXPONENT, Quantiser
+from aggregator.srs import MAX_SIZE, MIN_SIZE
 from market.errors import PayloadError
 
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_NAME = 200
+SRS_OVERHEAD_BYTES = 1 << 21
+"""What the file of a reference string may exceed its points by: header, records of contributions, padding."""
 
 
 class TensorEntry(BaseModel):
@@ -39,9 +43,16 @@ class SrsEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    size: Annotated[int, Field(ge=1, le=1 << 32)]
+    size: Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)]
     cid: Annotated[str, Field(min_length=1, max_length=128)]
-    bytes: Annotated[int, Field(ge=1, le=1 << 44)]
+    bytes: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _file_is_no_longer_than_its_points(self) -> Self:
+        """Nobody fetches more than the points take, whatever an owner writes."""
+        if self.bytes > self.size * POINT_BYTES + SRS_OVERHEAD_BYTES:
+            raise ValueError(f"a file of {self.size} powers has less than {self.bytes} bytes")
+        return self
 
 
 class Manifest(BaseModel):

@@ -48,7 +48,9 @@ def job_reference(
 
     """
     digest = market.srs_digest(verifier)
-    file = _cached(market, digest, stages) or _fetched(storage, entry, digest, workdir, stages)
+    file = _cached(market, digest, stages) or _fetched(
+        storage, entry, digest, market.srs_size(verifier), workdir, stages
+    )
     check_verifier(market, verifier, file)
     check_room(file.size, dimension)
     return file
@@ -108,11 +110,15 @@ def _cached(market: MarketClient, digest: bytes, stages: Stages) -> SrsFile | No
     return None
 
 
-def _fetched(storage: Storage, entry: SrsEntry, digest: bytes, workdir: Path, stages: Stages) -> SrsFile:
+def _fetched(storage: Storage, entry: SrsEntry, digest: bytes, powers: int, workdir: Path, stages: Stages) -> SrsFile:
     if entry.digest != digest.hex():
         raise InvalidSrs(
             f"the job's manifest names the reference string {entry.digest}, its verifier {digest.hex()}",
             hint="ask the job's owner",
+        )
+    if entry.size != powers:
+        raise InvalidSrs(
+            f"the job's manifest speaks of {entry.size} powers, its verifier of {powers}", hint="ask the job's owner"
         )
     workdir.mkdir(parents=True, exist_ok=True)
     progress = stages("fetching the reference string", entry.bytes)

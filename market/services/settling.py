@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from typing import Any
 
 from aggregator import settlement as core
@@ -21,7 +22,7 @@ from aggregator.srs import Srs
 from market.domain import Address, JobTerms, Settlement, UpdateCommitted
 from market.services.report import Report, silent
 from market.services.updates import OpenedUpdate, pack_aggregate
-from market.storage.base import Storage, put_bytes
+from market.storage.unixfs import compute_cid
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +67,26 @@ class RoundInputs:
 
 @dataclass(frozen=True, slots=True)
 class PreparedSettlement:
-    """A settlement with its proof, ready to send."""
+    """A settlement with its proof, ready to send, and the aggregate's file, to be published once it is on chain.
+
+    Not before: two aggregators may prepare one round with different trainers included, and the difference of two
+    published aggregates can be a single trainer's update.
+    """
 
     settlement: Settlement
     proof: bytes
+    aggregate: bytes
 
     def to_record(self) -> dict[str, Any]:
-        """Return it as JSON can hold it; integers beyond 2**53 are kept exactly."""
+        """Return all but the file as JSON can hold it; integers beyond 2**53 are kept exactly."""
         fields = {
             name: value.hex() if isinstance(value, bytes) else value for name, value in asdict(self.settlement).items()
         }
         return {"settlement": fields, "proof": self.proof.hex()}
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> PreparedSettlement:
-        """Return what :meth:`to_record` described."""
+    def from_record(cls, record: Mapping[str, Any], aggregate: bytes) -> PreparedSettlement:
+        """Return what :meth:`to_record` described, with its file."""
         kinds = Settlement.__annotations__
         fields: dict[str, Any] = {}
         for name, value in record["settlement"].items():
@@ -88,18 +94,17 @@ class PreparedSettlement:
                 fields[name] = bytes.fromhex(value)
             else:
                 fields[name] = tuple(value) if isinstance(value, list) else value
-        return cls(Settlement(**fields), bytes.fromhex(record["proof"]))
+        return cls(Settlement(**fields), bytes.fromhex(record["proof"]), aggregate)
 
 
 def prepare_settlement(
     inputs: RoundInputs,
     srs: Srs,
     opened: Sequence[OpenedUpdate],
-    storage: Storage,
     exclusions: Mapping[Address, str],
     report: Report = silent,
 ) -> PreparedSettlement:
-    """Compute a round's outcome, publish its aggregate, prove it, and check the proof as the contract will.
+    """Compute a round's outcome and aggregate, prove them, and check the proof as the contract will.
 
     Outcome and aggregate follow from the updates alone; the proof also from fresh secret randomness.
 
@@ -119,8 +124,9 @@ def prepare_settlement(
     aggregate = weighted_sum(updates, outcome.weights)
     blindings = [update.blinding for update in opened]
     notes = {"exclusions": json.dumps(dict(exclusions), sort_keys=True)}
-    blob = put_bytes(storage, pack_aggregate(aggregate, combine_blindings(outcome.weights, blindings), notes))
-    report("aggregated", {"round": number, "accepted": list(outcome.accepted), "cid": str(blob.cid)})
+    file = pack_aggregate(aggregate, combine_blindings(outcome.weights, blindings), notes)
+    encoded = compute_cid(BytesIO(file))
+    report("aggregated", {"round": number, "accepted": list(outcome.accepted), "cid": str(encoded.cid)})
 
     statement = inputs.gram_statement(commits, pack_gram(gram))
     started = time.monotonic()
@@ -135,8 +141,8 @@ def prepare_settlement(
         next_scale_exponent=outcome.next_scale_exponent,
         aggregate_commitment=aggregate_commitment(statement, outcome.weights),
         aggregate_root=aggregate_root(aggregate),
-        aggregate_cid=blob.cid.to_bytes(),
-        aggregate_bytes=blob.size_bytes,
+        aggregate_cid=encoded.cid.to_bytes(),
+        aggregate_bytes=len(file),
     )
     proven = time.monotonic()
     verify(srs.key, inputs.statement(commits, settlement), proof)
@@ -149,7 +155,7 @@ def prepare_settlement(
             "verify_seconds": round(time.monotonic() - proven, 3),
         },
     )
-    return PreparedSettlement(settlement, proof)
+    return PreparedSettlement(settlement, proof, file)
 
 
 def _ordinate(point: Point) -> int:

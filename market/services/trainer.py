@@ -21,6 +21,7 @@ from market.services.report import Report, silent
 from market.services.updates import round_binding, seal_update
 from market.storage.base import put_bytes
 from market.storage.cid import Cid
+from market.storage.sealed import is_usable
 from market.trainer.behaviours import Behaviour
 from market.trainer.local_round import LocalUpdate, compute_update, estimated_peers
 from market.trainer.parameters import ModelSchema
@@ -273,12 +274,12 @@ class Trainer:
         return submission
 
     def _recipients(self) -> list[bytes]:
-        """Return the published encryption keys of the job's aggregators."""
+        """Return the published encryption keys of the job's aggregators; one useless key must not stop the others."""
         found = (self.job.market.encryption_key(aggregator) for aggregator in self.job.state.aggregators)
-        keys = list(dict.fromkeys(key for key in found if key is not None))
+        keys = list(dict.fromkeys(key for key in found if key is not None and is_usable(key)))
         if not keys:
             raise NoRecipient(
-                f"no aggregator of job {self.job.job_id} has published a key to encrypt updates to",
+                f"no aggregator of job {self.job.job_id} has published a key that one can encrypt updates to",
                 hint="an aggregator publishes one with `gramercy aggregator run` or `gramercy aggregator key publish`; "
                 "try again once it has",
                 aggregators=list(self.job.state.aggregators),

@@ -73,6 +73,17 @@ def sealed_bytes(plain_bytes: int, recipients: int) -> int:
     return len(MAGIC) + 1 + recipients * _ENTRY_BYTES + plain_bytes + segments * _TAG_BYTES
 
 
+def is_usable(key: bytes) -> bool:
+    """Return whether one can encrypt to an X25519 public key: 32 bytes that are no point of low order."""
+    if len(key) != KEY_BYTES:
+        return False
+    try:
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(key))
+    except ValueError:  # the shared secret would be zero
+        return False
+    return True
+
+
 def seal(source: BinaryIO, sink: BinaryIO, recipients: Sequence[bytes], bound_to: bytes) -> int:
     """Seal a stream to recipients; return the number of bytes written. Holds two segments in memory.
 

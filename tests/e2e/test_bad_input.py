@@ -602,8 +602,9 @@ def test_a_hostile_aggregators_words_are_shown_as_words(stage: Stage) -> None:
     aggregator = stage.aggregator()
     reasons = {state.commits[4].trainer: "[/bold] [red]accepted[/red] \x1b[2J\x07"}
     prepared = prepare_settlement(
-        aggregator._inputs(state), aggregator.job.srs, aggregator.gather(state).opened[:4], stage.storage, reasons
+        aggregator._inputs(state), aggregator.job.srs, aggregator.gather(state).opened[:4], reasons
     )
+    put_bytes(stage.storage, prepared.aggregate)
     aggregator.job.market.settle_round(1, 1, prepared.settlement, prepared.proof)
     for as_json in (True, False):
         shown = stage.cli("observer", "job", "show", 1, as_json=as_json)

@@ -108,7 +108,7 @@ def _run_rounds(stage: Stage, trainers: list[Trainer], rounds: int) -> list[Vect
         assert observer.state.phase(observer.now) is Phase.FINAL
         models.append(observer.model(number))
     aggregator.job.refresh()
-    assert not aggregator.finished
+    assert aggregator.bond > 0
     assert aggregator.step()  # takes its bond back
     assert aggregator.finished
     return models

@@ -132,7 +132,7 @@ def test_an_aggregator_killed_around_the_sending_of_its_settlement(
         observer.refresh()
     call = settlement_call(stage.client("observer"), 1, 1)
     assert call.proof.hex() == record["proof"]
-    assert call.settlement == PreparedSettlement.from_record(record).settlement
+    assert call.settlement == PreparedSettlement.from_record(record, b"").settlement
     assert len(observer.state.settled_rounds) == 1
     settled = observer.state.settled_rounds[0].settled
     assert settled is not None

@@ -28,6 +28,7 @@ from aggregator.fixedpoint import IntVector, Quantiser, entry_dtype  # noqa: E40
 from aggregator.gram import GramMatrix, gram_matrix, pack_gram  # noqa: E402
 from aggregator.settlement import RoundRules, settle  # noqa: E402
 from aggregator.srs import development_srs  # noqa: E402
+from scripts.proof_vectors import SRS_SIZE, openings, proofs  # noqa: E402
 
 VECTORS = ROOT / "tests" / "vectors"
 Case = dict[str, Any]
@@ -414,6 +415,8 @@ FILES: dict[str, Callable[[], Case]] = {
         "trees": list(trees()),
     },
     "srs.json": lambda: {"development": list(reference_strings())},
+    "proofs.json": lambda: {"powers": SRS_SIZE, "cases": list(proofs())},
+    "openings.json": lambda: {"powers": SRS_SIZE, "cases": list(openings())},
 }
 
 

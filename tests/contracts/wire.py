@@ -57,7 +57,7 @@ def encode_call(call: Call, values: Any, proof: bytes) -> bytes:
 
 def values_of(call: Call, statement: Statement) -> Any:
     """Return what a call takes of a settlement, as nested tuples and lists, each leaf as eth_abi takes it."""
-    gram = _gram_values(statement.gram)
+    gram = gram_values(statement.gram)
     if call == "verifyGram":
         return gram
     lists = [list(part) for part in (statement.weights, statement.scores, statement.payouts)]
@@ -85,7 +85,8 @@ def _decode(call: Call, arguments: bytes) -> tuple[Any, bytes]:
     return values, proof
 
 
-def _gram_values(gram: GramStatement) -> Any:
+def gram_values(gram: GramStatement) -> Any:
+    """Return IProofVerifier.GramStatement."""
     place, rules = gram.round_id, gram.rules
     return (
         *(place.chain_id, Web3.to_checksum_address(place.market), place.job_id, place.number),

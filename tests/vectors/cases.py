@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aggregator.bn254 import decode_point
+from aggregator.commitments import RoundId
 from aggregator.fixedpoint import Float32Vector, Quantiser
 from aggregator.gram import GramMatrix, unpack_gram
+from aggregator.proofs import GramStatement, OpeningStatement
 from aggregator.settlement import Outcome, RoundRules
 
 VECTORS = Path(__file__).resolve().parent
@@ -30,10 +33,47 @@ class SettlementCase:
     outcome: Outcome
 
 
+@dataclass(frozen=True)
+class ProofCase:
+    """A Gram statement, its transcript's message and challenges, and its proof."""
+
+    name: str
+    statement: GramStatement
+    message: bytes
+    lambdas: tuple[int, ...]
+    z: int
+    gamma: int
+    proof: bytes
+
+
+@dataclass(frozen=True)
+class OpeningCase:
+    """An opening's statement, its transcript's message and challenges, and its proof."""
+
+    name: str
+    statement: OpeningStatement
+    message: bytes
+    challenges: tuple[int, int, int, int]
+    """rho, z, gamma, delta."""
+    proof: bytes
+
+
 @cache
 def settlement_cases() -> tuple[SettlementCase, ...]:
     """Return the cases of ``settlement.json``."""
     return tuple(_settlement_case(case) for case in load("settlement.json")["cases"])
+
+
+@cache
+def proof_cases() -> tuple[ProofCase, ...]:
+    """Return the cases of ``proofs.json``."""
+    return tuple(_proof_case(case) for case in load("proofs.json")["cases"])
+
+
+@cache
+def opening_cases() -> tuple[OpeningCase, ...]:
+    """Return the cases of ``openings.json``."""
+    return tuple(_opening_case(case) for case in load("openings.json")["cases"])
 
 
 @cache
@@ -78,3 +118,53 @@ def _settlement_case(case: dict[str, Any]) -> SettlementCase:
     stakes = tuple(int(stake) for stake in case["stakes"])
     gram = unpack_gram(bytes.fromhex(case["gram"]), len(stakes))
     return SettlementCase(case["name"], rules, gram, stakes, case["scale_exponent"], outcome)
+
+
+def _proof_case(case: dict[str, Any]) -> ProofCase:
+    rules = RoundRules(
+        rule=case["rule"],
+        score=case["score"],
+        byzantine=case["byzantine"],
+        dimension=case["dimension"],
+        bits=case["bits"],
+        headroom_bits=case["headroom_bits"],
+        budget=int(case["budget"]),
+    )
+    statement = GramStatement(
+        round_id=_round_id(case),
+        rules=rules,
+        scale_exponent=case["scale_exponent"],
+        trainers=tuple(bytes.fromhex(trainer) for trainer in case["trainers"]),
+        stakes=tuple(int(stake) for stake in case["stakes"]),
+        commitments=tuple(decode_point(bytes.fromhex(point)) for point in case["commitments"]),
+        gram=bytes.fromhex(case["gram"]),
+    )
+    return ProofCase(
+        name=case["name"],
+        statement=statement,
+        message=bytes.fromhex(case["message"]),
+        lambdas=tuple(int(factor) for factor in case["lambdas"]),
+        z=int(case["z"]),
+        gamma=int(case["gamma"]),
+        proof=bytes.fromhex(case["proof"]),
+    )
+
+
+def _opening_case(case: dict[str, Any]) -> OpeningCase:
+    statement = OpeningStatement(
+        round_id=_round_id(case),
+        commitment=decode_point(bytes.fromhex(case["commitment"])),
+        start=case["start"],
+        values=tuple(int(value) for value in case["values"]),
+    )
+    return OpeningCase(
+        name=case["name"],
+        statement=statement,
+        message=bytes.fromhex(case["message"]),
+        challenges=(int(case["rho"]), int(case["z"]), int(case["gamma"]), int(case["delta"])),
+        proof=bytes.fromhex(case["proof"]),
+    )
+
+
+def _round_id(case: dict[str, Any]) -> RoundId:
+    return RoundId(int(case["chain_id"]), bytes.fromhex(case["market"]), int(case["job_id"]), case["round"])

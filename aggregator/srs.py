@@ -37,7 +37,7 @@ SRS_TAG = keccak(b"gramercy/srs/1")
 DEVELOPMENT_TAU = int.from_bytes(keccak(b"gramercy/srs/development/tau"), "big") % R
 DEVELOPMENT_ETA = int.from_bytes(keccak(b"gramercy/srs/development/eta"), "big") % R
 BLINDING_POWERS = 3
-MIN_SIZE, MAX_SIZE = 2, 1 << 28
+MIN_SIZE, MAX_SIZE = 9, 1 << 28
 CHUNK = 1 << 16
 """Points handled at once; the digest of the powers is defined over chunks of this size."""
 _DIGEST_BYTES = 32
@@ -83,7 +83,7 @@ class VerifyingKey:
         InvalidSrs
             If a point is infinity or not on its curve, or the digest is not 32 bytes long.
         OutOfRange
-            If ``size`` is not 2 to 2**28.
+            If ``size`` is not 9 to 2**28.
 
         """
         words = _words(size, powers_digest, tau, blinding, tau_g2, tau2_g2)
@@ -177,7 +177,7 @@ def development_srs(size: int, progress: Progress = no_progress) -> Srs:
     Raises
     ------
     OutOfRange
-        If ``size`` is not 2 to 2**28.
+        If ``size`` is not 9 to 2**28.
 
     """
     powers = np.empty((check_size(size), 8), dtype=np.uint64)
@@ -246,7 +246,7 @@ def check_size(size: int) -> int:
     Raises
     ------
     OutOfRange
-        If it is not 2 to 2**28.
+        If it is not 9 to 2**28.
 
     """
     if not MIN_SIZE <= size <= MAX_SIZE:

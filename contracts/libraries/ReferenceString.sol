@@ -19,6 +19,7 @@ abstract contract ReferenceString {
 
     /// @dev One entry and the mask's eight coefficients.
     uint256 private constant MIN_SIZE = 9;
+    uint256 private constant MAX_SIZE = 1 << 28;
     bytes32 private constant TAG = keccak256("gramercy/srs/1");
     /// @dev x of [tau]_1 of the development string, whose secrets are public: tau = keccak256(
     /// "gramercy/srs/development/tau") modulo the group order. Anybody can prove anything with it.
@@ -44,7 +45,7 @@ abstract contract ReferenceString {
     uint256 internal immutable _tau2G2YImag;
     uint256 internal immutable _tau2G2YReal;
 
-    error Srs_TooSmall(uint256 size);
+    error Srs_WrongSize(uint256 size);
     error Srs_InvalidPoint(uint256 word);
     error Srs_Inconsistent(uint256 word);
     error Srs_Development(uint256 chainId);
@@ -66,7 +67,7 @@ abstract contract ReferenceString {
     /// @dev That the points belong to one tau and one eta, and that the string is no development string where anything
     /// is at stake. That nobody knows tau and eta no contract can check.
     function _check(uint256[18] memory words) private view {
-        if (words[SIZE] < MIN_SIZE || words[SIZE] > type(uint64).max) revert Srs_TooSmall(words[SIZE]);
+        if (words[SIZE] < MIN_SIZE || words[SIZE] > MAX_SIZE) revert Srs_WrongSize(words[SIZE]);
         for (uint256 word = TAU; word < TAU_G2; word += 2) {
             if (!Bn254.isPoint(words[word], words[word + 1])) revert Srs_InvalidPoint(word);
         }

@@ -126,7 +126,7 @@ def development(size: int, *, stages: Stages = no_stages) -> SrsFile:
     Raises
     ------
     OutOfRange
-        If ``size`` is not 2 to 2**28.
+        If ``size`` is not 9 to 2**28.
 
     """
     path = folder() / f"development-{check_size(size)}.srs"

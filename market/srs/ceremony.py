@@ -50,7 +50,7 @@ def new(path: Path, size: int, *, stages: Stages = no_stages) -> SrsFile:
     Raises
     ------
     OutOfRange
-        If ``size`` is not 2 to 2**28.
+        If ``size`` is not 9 to 2**28.
     ConfigError
         If the file exists.
 
@@ -130,7 +130,7 @@ def development(path: Path, size: int, *, stages: Stages = no_stages, replace: b
     Raises
     ------
     OutOfRange
-        If ``size`` is not 2 to 2**28.
+        If ``size`` is not 9 to 2**28.
     ConfigError
         If the file exists, and ``replace`` is not set.
 

@@ -233,8 +233,8 @@ def _changed(key: VerifyingKey, **words: int) -> list[int]:
 def _strings() -> Iterator[Any]:
     key = development_srs(16).key
     words = key.words()
-    yield pytest.param(_changed(key, w0=8), "Srs_TooSmall", id="no room for one entry")
-    yield pytest.param(_changed(key, w0=2**64), "Srs_TooSmall", id="size beyond a uint64")
+    yield pytest.param(_changed(key, w0=8), "Srs_WrongSize", id="no room for one entry")
+    yield pytest.param(_changed(key, w0=2**28 + 1), "Srs_WrongSize", id="more powers than anybody reads")
     yield pytest.param(_changed(key, w2=GENERATOR[0], w3=GENERATOR[1]), "Srs_Initial", id="tau = 1")
     for word in (2, 4, 6, 8):
         x, y = words[word], words[word + 1]

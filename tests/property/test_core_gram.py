@@ -6,9 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator.commitments import entries_digest
+from aggregator.bn254 import R
+from aggregator.commitments import combine_blindings, commit, linear_combination
 from aggregator.fixedpoint import IntVector
 from aggregator.gram import GramMatrix, check_gram, gram_matrix, pack_gram, unpack_gram, weighted_sum
+from aggregator.srs import development_srs
 
 many = settings(max_examples=150, deadline=None, derandomize=True)
 
@@ -70,7 +72,15 @@ def test_packing_loses_nothing(gram: GramMatrix) -> None:
 
 
 @many
-@given(updates_of(max_count=3))
-def test_different_entries_have_different_digests(drawn: tuple[list[IntVector], int]) -> None:
+@given(updates_of(max_count=3), st.data())
+def test_the_weighted_sum_of_commitments_opens_to_the_weighted_sum(
+    drawn: tuple[list[IntVector], int], data: st.DataObject
+) -> None:
     updates, _ = drawn
-    assert len({entries_digest(update) for update in updates}) == len({tuple(update.tolist()) for update in updates})
+    element = st.integers(0, R - 1)
+    blindings = data.draw(st.lists(st.tuples(element, element, element), min_size=len(updates), max_size=len(updates)))
+    weights = data.draw(st.lists(st.integers(0, 2**32 // 3), min_size=len(updates), max_size=len(updates)))
+    srs = development_srs(40)
+    commitments = [commit(srs, update, h) for update, h in zip(updates, blindings, strict=True)]
+    opened = commit(srs, weighted_sum(updates, weights), combine_blindings(weights, blindings))
+    assert linear_combination(commitments, weights) == opened

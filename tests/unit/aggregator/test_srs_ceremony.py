@@ -18,7 +18,7 @@ from aggregator.ceremony import Contribution, Secret, State, follow, initial_sta
 from aggregator.errors import InvalidPoint, InvalidSrs
 from aggregator.srs import Srs, check_srs, powers_digest
 
-SIZE = 8
+SIZE = 12
 START = initial_state(SIZE, b"ceremony")
 
 

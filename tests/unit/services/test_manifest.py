@@ -73,7 +73,8 @@ def test_equal_manifests_are_equal_bytes_and_read_back() -> None:
         ({"srs": {**GOOD["srs"], "size": 0}}, "srs.size"),
         ({"srs": {**GOOD["srs"], "size": "658"}}, "srs.size"),
         ({"srs": {**GOOD["srs"], "bytes": 0}}, "srs.bytes"),
-        ({"srs": {**GOOD["srs"], "bytes": 1 << 45}}, "srs.bytes"),
+        ({"srs": {**GOOD["srs"], "bytes": 658 * 64 + (1 << 21) + 1}}, "srs: Value error, a file of 658 powers"),
+        ({"srs": {**GOOD["srs"], "size": (1 << 28) + 1}}, "srs.size"),
         ({"srs": {**GOOD["srs"], "cid": ""}}, "srs.cid"),
         ({"srs": {**GOOD["srs"], "tau": 1}}, "srs.tau: Extra"),
     ],
@@ -116,6 +117,6 @@ def test_manifests_survive_the_way_through_bytes(shapes: list[list[int]], name: 
         tensors=tensors,
         initial_model_cid="x",
         initial_model_bytes=1,
-        srs=SrsEntry(digest="00" * 32, size=1, cid="x", bytes=1),
+        srs=SrsEntry(digest="00" * 32, size=9, cid="x", bytes=1),
     )
     assert Manifest.from_bytes(manifest.to_bytes()) == manifest

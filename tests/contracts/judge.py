@@ -1,4 +1,4 @@
-"""GramVerifier on anvil, asked by eth_call: a real EVM that verifies in milliseconds what py-evm takes a second for."""
+"""Verifiers on anvil, asked by eth_call: a real EVM that verifies in milliseconds what py-evm takes a second for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from market.chain.anvil import Anvil
 from market.chain.rpc import connect
 from market.chain.transactions import send
 from tests.contracts.harness import artifact
-from tests.contracts.wire import Call, selector
 
 _BATCH = 50
 _TIMEOUT_SECONDS = 120.0
@@ -23,17 +22,17 @@ _REVERTED = 3
 
 
 class Judge:
-    """A deployed verifier that judges calldata."""
+    """A deployed contract whose views judge calldata."""
 
     def __init__(self, url: str, address: str) -> None:
         self._url = url
         self._address = address
         self._session = requests.Session()
 
-    def accepts(self, call: Call, arguments: Sequence[bytes]) -> Iterator[bool]:
-        """Yield for each of many arguments of a call whether the contract returns."""
+    def accepts(self, selector: bytes, arguments: Sequence[bytes]) -> Iterator[bool]:
+        """Yield for each of many arguments of a function whether the contract returns."""
         for start in range(0, len(arguments), _BATCH):
-            yield from self._verdicts([selector(call) + data for data in arguments[start : start + _BATCH]])
+            yield from self._verdicts([selector + data for data in arguments[start : start + _BATCH]])
 
     def _verdicts(self, calls: Sequence[bytes]) -> list[bool]:
         requested: list[Any] = [
@@ -53,13 +52,13 @@ class Judge:
 
 
 @contextmanager
-def judge(key: VerifyingKey) -> Iterator[Judge]:
-    """Run anvil with a verifier of a reference string."""
+def judge(key: VerifyingKey, name: str = "GramVerifier") -> Iterator[Judge]:
+    """Run anvil with a contract that is constructed from a reference string."""
     with Anvil() as anvil:
         deployer = Account.create()
         anvil.fund(deployer.address, 10**19)
         w3 = connect(anvil.url, expected_chain_id=anvil.chain_id)
-        code = artifact("GramVerifier")
+        code = artifact(name)
         factory = w3.eth.contract(abi=code["abi"], bytecode=code["bytecode"])
         receipt = send(w3, deployer, factory.constructor(key.words()))
         found = Judge(anvil.url, str(receipt["contractAddress"]))

@@ -16,13 +16,30 @@ from aggregator.proofs import Statement
 from tests.contracts.wire import Call, Parameter, encode_call, statement_parameter, values_of
 
 WORD = 32
-PROOF_WORDS = ("C_m.x", "C_m.y", "mu", "S.x", "S.y", "a(z)", "a(1/z)", "s(z)", "h(z)", "h(1/z)", "W.x", "W.y")
-POINTS = (0, 3, 10)
-"""First words of the proof's points."""
-SCALARS = (2, 5, 6, 7, 8, 9)
 FLIPPED_BITS = (0, 128, 255)
 
 Path = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The words of a proof by name; which of them are scalars, and at which a point begins."""
+
+    words: tuple[str, ...]
+    scalars: tuple[int, ...]
+    points: tuple[int, ...]
+
+
+GRAM_PROOF = Layout(
+    ("C_m.x", "C_m.y", "mu", "S.x", "S.y", "a(z)", "a(1/z)", "s(z)", "h(z)", "h(1/z)", "W.x", "W.y"),
+    scalars=(2, 5, 6, 7, 8, 9),
+    points=(0, 3, 10),
+)
+OPENING = Layout(
+    ("S+.x", "S+.y", "S-.x", "S-.y", "U(z)", "s+(z)", "H(z)", "W1.x", "W1.y", "W2.x", "W2.y"),
+    scalars=(4, 5, 6),
+    points=(0, 2, 7, 9),
+)
 
 
 @dataclass(frozen=True)
@@ -39,11 +56,14 @@ def cases(
     """Return all cases; parts of ``others``, honest settlements of other rounds, are put into this one's place."""
     values = values_of(call, statement)
     honest = encode_call(call, values, proof)
-    statements = [*_statements(call, values), *_consistent(call, values)]
+    statements = [*statement_changes(statement_parameter(call), values), *_consistent(call, values)]
     statements += [(f"of other round {at}", values_of(call, other)) for at, (other, _) in enumerate(others)]
     foreign = [(f"of other round {at}", other) for at, (_, other) in enumerate(others)]
     found = [Case(f"statement {name}", encode_call(call, changed, proof)) for name, changed in statements]
-    found += [Case(f"proof {name}", encode_call(call, values, changed)) for name, changed in [*proofs(proof), *foreign]]
+    found += [
+        Case(f"proof {name}", encode_call(call, values, changed))
+        for name, changed in [*proofs(proof, GRAM_PROOF), *foreign]
+    ]
     found += list(_words(honest, _padding(call, values, proof)))
     unique = {case.arguments: case for case in reversed(found)}
     unique.pop(honest, None)
@@ -53,8 +73,9 @@ def cases(
 # -- the statement, leaf by leaf --------------------------------------------------------------------------------------
 
 
-def _statements(call: Call, values: Any) -> Iterator[tuple[str, Any]]:
-    for path, parameter, name in leaves(statement_parameter(call), values):
+def statement_changes(statement: Parameter, values: Any) -> Iterator[tuple[str, Any]]:
+    """Yield values with one leaf, list or point changed, with what was done."""
+    for path, parameter, name in leaves(statement, values):
         for what, changed in _changes(parameter, _at(values, path)):
             yield f"{name}: {what}", _put(values, path, changed)
 
@@ -190,28 +211,28 @@ def _is_point(parameter: Parameter) -> bool:
 # -- the proof, word by word ------------------------------------------------------------------------------------------
 
 
-def proofs(proof: bytes) -> Iterator[tuple[str, bytes]]:
+def proofs(proof: bytes, layout: Layout) -> Iterator[tuple[str, bytes]]:
     """Yield tampered proofs with what was done to them."""
     words = [int.from_bytes(proof[at : at + WORD], "big") for at in range(0, len(proof), WORD)]
     for k, word in enumerate(words):
-        name = PROOF_WORDS[k]
+        name = layout.words[k]
         for bit in FLIPPED_BITS:
             yield f"{name}: bit {bit}", _with(words, {k: word ^ (1 << bit)})
         yield f"{name}: zero", _with(words, {k: 0})
         yield f"{name}: all ones", _with(words, {k: (1 << 256) - 1})
-    for k in SCALARS:
-        yield f"{PROOF_WORDS[k]}: + r", _with(words, {k: words[k] + R})
-        yield f"{PROOF_WORDS[k]}: + 1", _with(words, {k: (words[k] + 1) % R})
-        yield f"{PROOF_WORDS[k]}: negated", _with(words, {k: -words[k] % R})
-        yield f"{PROOF_WORDS[k]}: r", _with(words, {k: R})
-    for k in POINTS:
+    for k in layout.scalars:
+        yield f"{layout.words[k]}: + r", _with(words, {k: words[k] + R})
+        yield f"{layout.words[k]}: + 1", _with(words, {k: (words[k] + 1) % R})
+        yield f"{layout.words[k]}: negated", _with(words, {k: -words[k] % R})
+        yield f"{layout.words[k]}: r", _with(words, {k: R})
+    for k in layout.points:
         for what, (x, y) in _point_changes((words[k], words[k + 1])):
-            yield f"{PROOF_WORDS[k]}: {what}", _with(words, {k: x, k + 1: y})
-    for i, j in combinations(POINTS, 2):
+            yield f"{layout.words[k]}: {what}", _with(words, {k: x, k + 1: y})
+    for i, j in combinations(layout.points, 2):
         exchanged = {i: words[j], i + 1: words[j + 1], j: words[i], j + 1: words[i + 1]}
-        yield f"{PROOF_WORDS[i]} and {PROOF_WORDS[j]} exchanged", _with(words, exchanged)
-    for i, j in combinations(SCALARS, 2):
-        yield f"{PROOF_WORDS[i]} and {PROOF_WORDS[j]} exchanged", _with(words, {i: words[j], j: words[i]})
+        yield f"{layout.words[i]} and {layout.words[j]} exchanged", _with(words, exchanged)
+    for i, j in combinations(layout.scalars, 2):
+        yield f"{layout.words[i]} and {layout.words[j]} exchanged", _with(words, {i: words[j], j: words[i]})
     for what, changed in (
         ("empty", b""),
         ("one byte short", proof[:-1]),

@@ -8,8 +8,8 @@ import pytest
 
 from tests.contracts.judge import Judge, judge
 from tests.contracts.proven import Proven, proven
-from tests.contracts.tampering import PROOF_WORDS, Case, cases
-from tests.contracts.wire import Call, encode_call, python_accepts, statement_parameter, values_of
+from tests.contracts.tampering import GRAM_PROOF, Case, cases
+from tests.contracts.wire import Call, Parameter, encode_call, python_accepts, selector, statement_parameter, values_of
 
 CHAIN_ID = 31337
 CALLS: tuple[Call, ...] = ("verify", "verifyGram")
@@ -35,11 +35,11 @@ def tampered(call: Call, size: tuple[int, int]) -> list[Case]:
 @pytest.mark.parametrize("call", CALLS)
 def test_every_field_of_the_abi_and_every_word_of_the_proof_has_cases(call: Call) -> None:
     names = " ".join(case.name for case in tampered(call, (3, 5)))
-    fields = statement_parameter(call)["components"]
-    inner = next((part["components"] for part in fields if part["type"] == "tuple"), [])
+    fields: list[Parameter] = statement_parameter(call)["components"]
+    inner: list[Parameter] = next((part["components"] for part in fields if part["type"] == "tuple"), [])
     for part in [*fields, *inner]:
         assert part["type"] == "tuple" or part["name"] in names
-    for word in PROOF_WORDS:
+    for word in GRAM_PROOF.words:
         assert f"proof {word}" in names
 
 
@@ -59,9 +59,9 @@ def test_the_python_verifier_refuses_all(call: Call, size: tuple[int, int]) -> N
 @pytest.mark.parametrize("call", CALLS)
 def test_the_contract_refuses_all(call: Call, size: tuple[int, int], contract: Judge) -> None:
     honest = settlement(size)
-    assert all(contract.accepts(call, [encode_call(call, values_of(call, honest.statement), honest.proof)]))
+    assert all(contract.accepts(selector(call), [encode_call(call, values_of(call, honest.statement), honest.proof)]))
     found = tampered(call, size)
-    verdicts = contract.accepts(call, [case.arguments for case in found])
+    verdicts = contract.accepts(selector(call), [case.arguments for case in found])
     accepted = [case.name for case, verdict in zip(found, verdicts, strict=True) if verdict]
     print(f"{len(found)} cases")
     assert not accepted

@@ -34,19 +34,21 @@ contract ProofProbe is ChunkOpening {
         return Bn254.negated(y);
     }
 
-    /// @dev With the gas of all additions together.
-    function combine(uint256[2][] memory points, uint256[] memory scalars)
-        external
-        view
-        returns (uint256 x, uint256 y, uint256 spent)
-    {
+    function combine(uint256[2][] memory points, uint256[] memory scalars) external view returns (uint256, uint256) {
         Bn254.Sum memory sum;
-        spent = gasleft();
         for (uint256 i = 0; i < points.length; ++i) {
             sum.addScaled(points[i][0], points[i][1], scalars[i]);
         }
+        return (sum.x, sum.y);
+    }
+
+    /// @dev Gas of two additions of a multiple.
+    function gasOfTwo(uint256 x, uint256 y, uint256 factor) external view returns (uint256 spent) {
+        Bn254.Sum memory sum;
+        spent = gasleft();
+        sum.addScaled(x, y, factor);
+        sum.addScaled(x, y, factor);
         spent -= gasleft();
-        return (sum.x, sum.y, spent);
     }
 
     function add(uint256[2][] memory points) external view returns (uint256, uint256) {

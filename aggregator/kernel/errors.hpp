@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <stdexcept>
 
 #include "curve.hpp"
 #include "parallel.hpp"
@@ -15,7 +14,7 @@ struct NotBelowOrder {  // a scalar
 };
 
 struct BadPoint {
-  enum class Why { kNotCanonical, kNotOnCurve, kInfinity };
+  enum class Why { kNotCanonical, kNotOnCurve, kInfinity, kNotOnTwist, kNotInSubgroup };
   std::size_t index;
   Why why;
 };

@@ -10,6 +10,7 @@
 #include "msm.hpp"
 #include "multiples.hpp"
 #include "ntt.hpp"
+#include "pairing.hpp"
 #include "points.hpp"
 #include "vectors.hpp"
 
@@ -26,6 +27,7 @@ template <class T, class... Layout>
 using Array = nb::ndarray<const T, nb::c_contig, nb::device::cpu, Layout...>;
 using PointArray = Array<u64, nb::shape<-1, 8>>;
 using ScalarArray = Array<u64, nb::shape<-1, 4>>;
+using TwistArray = Array<u64, nb::shape<-1, 16>>;
 using ByteArray = Array<std::uint8_t, nb::shape<-1, 64>>;
 template <class T>
 using Result = nb::ndarray<nb::numpy, T, nb::ndim<2>>;
@@ -197,6 +199,9 @@ void translate(const std::exception_ptr& pending, void*) {
       case BadPoint::Why::kNotCanonical:
         return raise("InvalidPoint", "a coordinate of " + point + " is not below the order of the base field", &bad.index);
       case BadPoint::Why::kNotOnCurve: return raise("InvalidPoint", point + " is not on the curve", &bad.index);
+      case BadPoint::Why::kNotOnTwist: return raise("InvalidPoint", "G2 " + point + " is not on the twist of the curve", &bad.index);
+      case BadPoint::Why::kNotInSubgroup:
+        return raise("InvalidPoint", "G2 " + point + " is not in the subgroup of order R", &bad.index);
       case BadPoint::Why::kInfinity: return raise("InvalidPoint", point + " is the point at infinity", &bad.index);
     }
   } catch (const NotBelowOrder& bad) {
@@ -319,4 +324,14 @@ NB_MODULE(_native, m) {
         return result<u64>(std::move(out));
       },
       "data"_a.noconvert());
+  m.def(
+      "pairing_check",
+      [](const PointArray& points, const TwistArray& twists) {
+        const std::size_t count = points.shape(0);
+        if (count == 0 || count != twists.shape(0)) throw BadArgument{"as many points of G2 as of G1, and some"};
+        const nb::gil_scoped_release unlocked;
+        require_points(points_of(points), count, true, 1);
+        return pairing_check(points_of(points), reinterpret_cast<const Limbs*>(twists.data()), count);
+      },
+      "points"_a.noconvert(), "twists"_a.noconvert());
 }

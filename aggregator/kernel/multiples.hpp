@@ -25,7 +25,7 @@ void signed_digits(const Limbs& scalar, unsigned width, unsigned windows, const 
   }
 }
 
-// Additions of table entries to running sums, of which either may be infinite.
+// Additions of table entries to running sums, which begin infinite.
 class Sums {
  public:
   explicit Sums(bool vectors) : adder_(vectors) {}
@@ -34,7 +34,7 @@ class Sums {
     const u32 index = static_cast<u32>(entry) | (negative ? kNegated : 0);
     if (sums[k].is_infinity()) {
       sums[k] = signed_point(table, index);
-    } else if (!table[entry].is_infinity()) {
+    } else {
       at_.push_back(static_cast<u32>(k));
       entry_.push_back(index);
     }

@@ -73,7 +73,7 @@ def recompute(
     return {"job": job_id, "round": number, "path": str(output)}
 
 
-@command(key, "show")
+@command(key, "show", group="aggregator key")
 def show_keys(session: Session) -> dict[str, Any]:
     """Show the public keys made here, and which of them is published."""
     published = session.market.encryption_key(session.account.address)
@@ -95,19 +95,19 @@ def show_keys(session: Session) -> dict[str, Any]:
     }
 
 
-@command(key, "publish")
+@command(key, "publish", group="aggregator key")
 def publish_key(session: Session) -> dict[str, Any]:
     """Publish a key on chain, if none made here is published; trainers need it before they commit."""
     return _published(session, rotate=False)
 
 
-@command(key, "rotate")
+@command(key, "rotate", group="aggregator key")
 def rotate_key(session: Session) -> dict[str, Any]:
     """Make a new key and publish it; the old one stays here, for what was sealed to it."""
     return _published(session, rotate=True)
 
 
-@command(bond, "post")
+@command(bond, "post", group="aggregator bond")
 def post_bond(session: Session, job_id: JobId) -> dict[str, Any]:
     """Deposit the bond, without which a job that asks for one takes no settlement."""
     aggregator = _aggregator(session, job_id, 0)
@@ -115,7 +115,7 @@ def post_bond(session: Session, job_id: JobId) -> dict[str, Any]:
     return {"job": job_id, "bond_wei": amount}
 
 
-@command(bond, "withdraw")
+@command(bond, "withdraw", group="aggregator bond")
 def withdraw_bond(session: Session, job_id: JobId, recipient: Recipient = None) -> dict[str, Any]:
     """Take the bond back, once no round that this aggregator settled can be challenged."""
     from market.chain.transactions import format_coins

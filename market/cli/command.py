@@ -56,10 +56,13 @@ _COMMON: dict[str, tuple[Any, Any]] = {
 Function = Callable[..., dict[str, Any] | None]
 
 
-def command(app: typer.Typer, name: str, *, without: frozenset[str] = frozenset()) -> Callable[[Function], Function]:
+def command(
+    app: typer.Typer, name: str, *, group: str = "", without: frozenset[str] = frozenset()
+) -> Callable[[Function], Function]:
     """Register ``function(session, ...) -> data`` as a command with the common options.
 
-    ``without`` names common options that the command replaces by its own. The returned dictionary becomes ``data``
+    ``group`` is the path of the group where it is not a group of the top level; ``without`` names common options that
+    the command replaces by its own. The returned dictionary becomes ``data``
     of the JSON envelope. A :class:`GramercyError` becomes a message and its exit code; Ctrl-C exits with 130.
     """
 
@@ -77,9 +80,9 @@ def command(app: typer.Typer, name: str, *, without: frozenset[str] = frozenset(
 
         @functools.wraps(function)
         def run(**values: Any) -> None:
-            group = app.info.name or ""
+            path = f"{group or app.info.name or ''} {name}".strip()
             given = {key: values.pop(key) for key in list(values) if key in _COMMON}
-            sys.exit(execute(function, f"{group} {name}".strip(), given, values))
+            sys.exit(execute(function, path, given, values))
 
         run.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *common]}

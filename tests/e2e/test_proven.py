@@ -142,7 +142,9 @@ def test_without_a_published_key_nobody_trains_and_the_words_say_what_to_do(stag
 def test_a_payload_sealed_before_a_rotation_opens_after_it(stage: Stage, trainers: list[Trainer]) -> None:
     stage.open()
     stage.commit(trainers[0])
-    shown = stage.cli("aggregator", "aggregator", "key", "show").data
+    answer = stage.cli("aggregator", "aggregator", "key", "show")
+    assert answer.envelope["command"] == "aggregator key show"
+    shown = answer.data
     assert [row["published"] for row in shown["keys"]] == [True]
     rotated = stage.cli("aggregator", "aggregator", "key", "rotate").data
     assert rotated["number"] == 2

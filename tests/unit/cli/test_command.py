@@ -33,8 +33,13 @@ EXIT_CODES = {
     "wrong-shape": 3,
     "out-of-range": 3,
     "rule-not-applicable": 3,
+    "invalid-point": 3,
+    "invalid-srs": 3,
+    "invalid-proof": 3,
     "config": 3,
     "payload": 3,
+    "not-for-us": 3,
+    "no-recipient": 3,
     "task": 3,
     "dataset-unavailable": 3,
     "chain": 4,
@@ -44,6 +49,7 @@ EXIT_CODES = {
     "forbidden-transition": 4,
     "transaction-failed": 4,
     "contract-refused": 5,
+    "audit-failed": 5,
     "storage": 6,
     "invalid-cid": 6,
     "unknown-cid": 6,
@@ -247,14 +253,13 @@ def test_money_moves_without_a_question_only_with_yes(monkeypatch: pytest.Monkey
 
 def commands() -> list[tuple[str, Any]]:
     """Return every command with its path."""
-    top = typer.main.get_command(application.app)
-    found: list[tuple[str, Any]] = []
-    for name, entry in top.commands.items():  # type: ignore[attr-defined]
-        if hasattr(entry, "commands"):
-            found += [(f"{name} {inner}", command) for inner, command in entry.commands.items()]
-        else:
-            found.append((name, entry))
-    return found
+
+    def below(entry: Any, path: str) -> list[tuple[str, Any]]:
+        if not hasattr(entry, "commands"):
+            return [(path, entry)]
+        return [found for name, inner in entry.commands.items() for found in below(inner, f"{path} {name}".strip())]
+
+    return below(typer.main.get_command(application.app), "")
 
 
 def test_every_command_takes_the_common_options_and_says_what_it_does() -> None:

@@ -39,6 +39,7 @@ from market.services.owner import download_model
 from market.services.simulation import SimulatedTrainer, simulate
 from market.services.view import exclusions_of, verdicts
 from market.storage.base import open_storage
+from market.storage.cid import Cid
 from market.trainer.behaviours import make_behaviour
 from market.trainer.local_round import evaluate_vector
 from market.trainer.parameters import ModelSchema
@@ -244,6 +245,7 @@ def _watch(plan: DemoPlan, job: Job, board: Board, view: View, processes: list[R
             moved = time.monotonic()
         board.job, board.now = job.state, job.now
         for state in job.state.settled_rounds[len(board.accuracy) :]:
+            _await_aggregate(job, state)
             _show_settlement(job, board, state)
             model = job.model(len(board.accuracy) + 1)
             board.accuracy.append(evaluate_vector(task, schema, model, validation).accuracy)
@@ -258,6 +260,15 @@ def _watch(plan: DemoPlan, job: Job, board: Board, view: View, processes: list[R
             raise RoleFailed(f"nothing has moved for {_STALL_SECONDS:.0f} s", hint=f"see {plan.folder / 'logs'}")
         time.sleep(_POLL_SECONDS)
     board.job, board.now = job.state, job.now
+
+
+def _await_aggregate(job: Job, state: RoundState) -> None:
+    """Wait for the file of a settled round: the aggregator publishes it once the settlement is on chain."""
+    deadline = time.monotonic() + _SILENT_SECONDS
+    while state.settled and not job.storage.has(Cid.parse(state.settled.settlement.aggregate_cid)):
+        if time.monotonic() > deadline:
+            raise RoleFailed(f"the aggregate of round {state.number} was not published")
+        time.sleep(_POLL_SECONDS)
 
 
 def _show_settlement(job: Job, board: Board, state: RoundState) -> None:

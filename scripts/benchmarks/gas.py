@@ -20,6 +20,7 @@ from aggregator.commitments import commit
 from aggregator.fixedpoint import IntVector
 from aggregator.gram import gram_matrix, pack_gram, weighted_sum
 from aggregator.proofs import GramStatement, Statement, prove
+from aggregator.proofs.statement import id_word
 from aggregator.proofs.verifier import aggregate_commitment
 from aggregator.settlement import Outcome, settle
 from aggregator.srs import Srs
@@ -27,8 +28,8 @@ from market.chain.artifacts import load_artifact
 from market.chain.deployment import Deployment, deploy
 from market.chain.devnet import Devnet
 from market.chain.market import MarketClient
+from market.chain.market_encoding import encode_point
 from market.chain.rpc import connect, fast_forward, next_block_time
-from market.chain.settlements import encode_statement
 from market.chain.transactions import send
 from market.domain import NATIVE_COIN, JobTerms, Settlement
 from scripts.benchmarks.inputs import BUDGET, SEED, Parameters, blinding, open_srs, rules, similar_update, stake
@@ -136,7 +137,7 @@ def _settle(
     proof = prove(srs, claim, made.updates, blindings, seed=SEED)
     contract = client.w3.eth.contract(address=Web3.to_checksum_address(verifier), abi=load_artifact("GramVerifier").abi)
     account = client.account or _account(1)
-    argument = contract.functions.verifyGram(encode_statement(whole)[0], proof)
+    argument = contract.functions.verifyGram(_encoded(claim), proof)
     verified = send(client.w3, account, argument, gas=SETTLE_LIMITS[64])
     settled = client.settle_round(job, 1, _settlement(whole, made), proof)
     return {
@@ -162,6 +163,20 @@ def _settlement(whole: Statement, made: _Round) -> Settlement:
         aggregate_root=aggregate_root(aggregate),
         aggregate_cid=_CID,
         aggregate_bytes=1,
+    )
+
+
+def _encoded(claim: GramStatement) -> tuple[object, ...]:
+    """Return a statement as GramVerifier takes it."""
+    arithmetic, place = claim.rules, claim.round_id
+    return (
+        *(place.chain_id, Web3.to_checksum_address(place.market), place.job_id, place.number),
+        *(id_word(arithmetic.rule), id_word(arithmetic.score), arithmetic.byzantine, arithmetic.dimension),
+        *(arithmetic.bits, arithmetic.headroom_bits, claim.scale_exponent, arithmetic.budget),
+        [Web3.to_checksum_address(trainer) for trainer in claim.trainers],
+        list(claim.stakes),
+        [encode_point(commitment) for commitment in claim.commitments],
+        claim.gram,
     )
 
 

@@ -26,7 +26,6 @@ def series(
     values: Sequence[int],
     measure: Callable[[int], Figures],
     *,
-    cost: str = "median_seconds",
     against: Callable[[int], float] = float,
 ) -> Figures:
     """Measure at each value of the variable.
@@ -34,16 +33,19 @@ def series(
     Returns
     -------
     Figures
-        ``rows``; ``exponent`` of the power of the variable that fits best; and ``last_step``: how many times more the
-        last row costs than the one before, over how many times more ``against`` says (1 or less: no worse).
+        ``rows``; and, of wall and CPU time alike, the ``exponent`` of the power of the variable that fits best, and
+        ``last_step``: how many times more the last row costs than the one before, over how many times more
+        ``against`` says (1 or less: no worse).
 
     """
     rows = [{variable: value, **measure(value)} for value in values]
-    costs = [float(row[cost]) for row in rows]
-    last = None
-    if len(rows) > 1:
-        last = costs[-1] / costs[-2] / (against(values[-1]) / against(values[-2]))
-    return {"rows": rows, "exponent": exponent(values, costs), "last_step": last}
+    found: Figures = {"rows": rows}
+    for prefix, key in (("", "median_seconds"), ("cpu_", "median_cpu_seconds")):
+        costs = [float(row[key]) for row in rows]
+        found[f"{prefix}exponent"] = exponent(values, costs)
+        steps = zip(costs, map(against, values), strict=True)
+        found[f"{prefix}last_step"] = _last_step(list(steps))
+    return found
 
 
 def exponent(values: Sequence[int], costs: Sequence[float]) -> float | None:
@@ -59,3 +61,10 @@ def exponent(values: Sequence[int], costs: Sequence[float]) -> float | None:
 def d_log_d(dimension: int) -> float:
     """Return ``d log d``."""
     return dimension * math.log(dimension)
+
+
+def _last_step(costs: Sequence[tuple[float, float]]) -> float | None:
+    if len(costs) < 2:  # noqa: PLR2004
+        return None
+    (before, expected_before), (last, expected_last) = costs[-2:]
+    return last / before / (expected_last / expected_before)

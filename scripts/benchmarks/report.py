@@ -16,6 +16,7 @@ _WIDTH = 140
 _HIDDEN = {"schema", "benchmark", "parameters", "kernel", "machine", "cores_used", "growth", "seconds"}
 _GROWTH_COLUMNS = (
     "median_seconds",
+    "median_cpu_seconds",
     "ns_per_entry",
     "gram_seconds",
     "check_seconds",
@@ -64,11 +65,13 @@ def _figures(answer: Figures) -> Table:
 
 def _growth(variable: str, series: Figures) -> Table:
     columns = [column for column in _GROWTH_COLUMNS if column in series["rows"][0]]
-    caption = ""
+    caption, against = "", "d log d" if variable == "d" else variable
     if series["exponent"] is not None:
-        caption = f"grows as {variable}^{series['exponent']:.2f}"
-        against = "d log d" if variable == "d" else variable
-        caption += f"; last step {series['last_step']:.2f} times that of {against}"
+        caption = "; ".join(
+            f"{time} time grows as {variable}^{series[prefix + 'exponent']:.2f}, "
+            f"in the last step {series[prefix + 'last_step']:.2f} times as much as {against}"
+            for prefix, time in (("", "wall"), ("cpu_", "CPU"))
+        )
     table = Table(title=f"growth over {variable}", caption=caption)
     for name in (variable, *columns):
         table.add_column(name.replace("_", " "), justify="right")

@@ -129,9 +129,10 @@ def test_the_exponent_of_a_power_is_found() -> None:
 
 
 def test_a_series_compares_its_last_step() -> None:
-    found = growth.series("d", [10, 20], lambda d: {"median_seconds": 3.0 * d * d})
-    assert found["last_step"] == pytest.approx(2)
-    assert found["rows"][1] == {"d": 20, "median_seconds": 1_200.0}
+    found = growth.series("d", [10, 20], lambda d: {"median_seconds": 3.0 * d * d, "median_cpu_seconds": 5.0 * d})
+    assert (found["exponent"], found["cpu_exponent"]) == (pytest.approx(2), pytest.approx(1))
+    assert (found["last_step"], found["cpu_last_step"]) == (pytest.approx(2), pytest.approx(1))
+    assert [row["d"] for row in found["rows"]] == [10, 20]
     assert growth.dimensions(10**6) == (10**4, 10**5, 10**6)
     assert growth.dimensions(300) == (300,)
 

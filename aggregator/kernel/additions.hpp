@@ -76,7 +76,16 @@ class Adder {
 
   enum class Kind : std::uint8_t { kSum, kDouble, kLeft, kRight, kInfinity };
 
-  static Kind kind_of(const Affine& p, const Affine& q) {
+  // Signs matter only where two x are equal.
+  static GRAMERCY_INLINE Kind kind_of(const Additions& s, std::size_t i) {
+    const Affine& p = s.left[s.a[i] & ~kNegated];
+    const Affine& q = s.right[s.b[i] & ~kNegated];
+    if (__builtin_expect(p.x.is_zero() || q.x.is_zero() || p.x == q.x, 0)) return unusual(s, i);
+    return Kind::kSum;
+  }
+
+  static GRAMERCY_NOINLINE Kind unusual(const Additions& s, std::size_t i) {
+    const Affine p = signed_point(s.left, s.a[i]), q = signed_point(s.right, s.b[i]);
     if (p.is_infinity()) return Kind::kRight;
     if (q.is_infinity()) return Kind::kLeft;
     if (p.x != q.x) return Kind::kSum;
@@ -102,12 +111,11 @@ class Adder {
     Fp product = Fp::one();
     for (std::size_t i = 0; i < s.count; ++i) {
       prefetch(s, i + kAhead);
-      const Affine p = signed_point(s.left, s.a[i]), q = signed_point(s.right, s.b[i]);
-      const Kind kind = kind_of(p, q);
+      const Kind kind = kind_of(s, i);
       kinds_[i] = kind;
       prefix_[i] = product;
-      if (kind == Kind::kSum) product *= q.x - p.x;
-      if (kind == Kind::kDouble) product *= p.y.doubled();
+      if (kind == Kind::kSum) product *= s.right[s.b[i] & ~kNegated].x - s.left[s.a[i] & ~kNegated].x;
+      if (kind == Kind::kDouble) product *= signed_point(s.left, s.a[i]).y.doubled();
     }
     Fp inverse = product.inverse();
     for (std::size_t i = s.count; i-- > 0;) {

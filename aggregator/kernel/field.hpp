@@ -179,20 +179,21 @@ struct Field {
     const u64* x = a.v.data();
     const u64* y = b.v.data();
 // t += x * y_i: low halves along OF, high halves along CF.
-#define GRAMERCY_ROW(offset)                                                   \
-  "movq " offset "(%[y]), %%rdx\n\txorl %k[lo], %k[lo]\n\t"                    \
-  "mulxq (%[x]), %[lo], %[top]\n\tadoxq %[lo], %[t0]\n\t"                      \
+#define GRAMERCY_ROW(offset)                                                       \
+  "movq " offset                                                                   \
+  "(%[y]), %%rdx\n\txorl %k[lo], %k[lo]\n\t"                                       \
+  "mulxq (%[x]), %[lo], %[top]\n\tadoxq %[lo], %[t0]\n\t"                          \
   "adcxq %[top], %[t1]\n\tmulxq 8(%[x]), %[lo], %[top]\n\tadoxq %[lo], %[t1]\n\t"  \
   "adcxq %[top], %[t2]\n\tmulxq 16(%[x]), %[lo], %[top]\n\tadoxq %[lo], %[t2]\n\t" \
   "adcxq %[top], %[t3]\n\tmulxq 24(%[x]), %[lo], %[top]\n\tadoxq %[lo], %[t3]\n\t" \
   "movl $0, %k[lo]\n\tadcxq %[lo], %[top]\n\tadoxq %[lo], %[top]\n\t"
 // t = (t + q * modulus) / 2^64 with q chosen so that the lowest limb vanishes.
-#define GRAMERCY_REDUCE                                                        \
-  "movq %[inv], %%rdx\n\timulq %[t0], %%rdx\n\txorl %k[lo], %k[lo]\n\t"        \
-  "mulxq %[m0], %[lo], %[hi]\n\tadcxq %[t0], %[lo]\n\tmovq %[hi], %[t0]\n\t"   \
-  "adcxq %[t1], %[t0]\n\tmulxq %[m1], %[lo], %[t1]\n\tadoxq %[lo], %[t0]\n\t"  \
-  "adcxq %[t2], %[t1]\n\tmulxq %[m2], %[lo], %[t2]\n\tadoxq %[lo], %[t1]\n\t"  \
-  "adcxq %[t3], %[t2]\n\tmulxq %[m3], %[lo], %[t3]\n\tadoxq %[lo], %[t2]\n\t"  \
+#define GRAMERCY_REDUCE                                                       \
+  "movq %[inv], %%rdx\n\timulq %[t0], %%rdx\n\txorl %k[lo], %k[lo]\n\t"       \
+  "mulxq %[m0], %[lo], %[hi]\n\tadcxq %[t0], %[lo]\n\tmovq %[hi], %[t0]\n\t"  \
+  "adcxq %[t1], %[t0]\n\tmulxq %[m1], %[lo], %[t1]\n\tadoxq %[lo], %[t0]\n\t" \
+  "adcxq %[t2], %[t1]\n\tmulxq %[m2], %[lo], %[t2]\n\tadoxq %[lo], %[t1]\n\t" \
+  "adcxq %[t3], %[t2]\n\tmulxq %[m3], %[lo], %[t3]\n\tadoxq %[lo], %[t2]\n\t" \
   "movl $0, %k[lo]\n\tadcxq %[lo], %[t3]\n\tadoxq %[top], %[t3]\n\t"
     asm("movq (%[y]), %%rdx\n\t"
         "mulxq (%[x]), %[t0], %[t1]\n\t"
@@ -204,8 +205,8 @@ struct Field {
         "movq %[t0], %[lo]\n\tsubq %[m0], %[lo]\n\tmovq %[t1], %[hi]\n\tsbbq %[m1], %[hi]\n\t"
         "movq %[t2], %[top]\n\tsbbq %[m2], %[top]\n\tmovq %[t3], %%rdx\n\tsbbq %[m3], %%rdx\n\t"
         "cmovncq %[lo], %[t0]\n\tcmovncq %[hi], %[t1]\n\tcmovncq %[top], %[t2]\n\tcmovncq %%rdx, %[t3]\n\t"
-        : [t0] "=&r"(t0), [t1] "=&r"(t1), [t2] "=&r"(t2), [t3] "=&r"(t3), [top] "=&r"(top), [lo] "=&r"(lo),
-          [hi] "=&r"(hi)
+        :
+        [t0] "=&r"(t0), [t1] "=&r"(t1), [t2] "=&r"(t2), [t3] "=&r"(t3), [top] "=&r"(top), [lo] "=&r"(lo), [hi] "=&r"(hi)
         : [x] "r"(x), [y] "r"(y), "m"(a.v), "m"(b.v), [m0] "m"(kModulus[0]), [m1] "m"(kModulus[1]),
           [m2] "m"(kModulus[2]), [m3] "m"(kModulus[3]), [inv] "m"(kInverse)
         : "rdx", "cc");

@@ -85,8 +85,10 @@ class Inverter {
     std::int64_t md = (t.u & d_sign) + (t.v & e_sign), me = (t.q & d_sign) + (t.r & e_sign);
     Wide cd = static_cast<Wide>(t.u) * d[0] + static_cast<Wide>(t.v) * e[0];
     Wide ce = static_cast<Wide>(t.q) * d[0] + static_cast<Wide>(t.r) * e[0];
-    md -= static_cast<std::int64_t>((inverse_ * static_cast<std::uint64_t>(cd) + static_cast<std::uint64_t>(md)) & kMask);
-    me -= static_cast<std::int64_t>((inverse_ * static_cast<std::uint64_t>(ce) + static_cast<std::uint64_t>(me)) & kMask);
+    md -=
+        static_cast<std::int64_t>((inverse_ * static_cast<std::uint64_t>(cd) + static_cast<std::uint64_t>(md)) & kMask);
+    me -=
+        static_cast<std::int64_t>((inverse_ * static_cast<std::uint64_t>(ce) + static_cast<std::uint64_t>(me)) & kMask);
     cd = (cd + static_cast<Wide>(modulus_[0]) * md) >> kBits;
     ce = (ce + static_cast<Wide>(modulus_[0]) * me) >> kBits;
     for (int i = 1; i < 5; ++i) {

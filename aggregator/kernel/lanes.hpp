@@ -118,8 +118,8 @@ GRAMERCY_LANES F8 carried(const F8& a) {
           _mm512_and_si512(t3, mask), t4};
 }
 
-// One word of a Montgomery multiplication: t = (t + a * y + q * modulus) / 2^52, with q such that the division is exact.
-// q * modulus clears the low limb of t0; that product is not computed: what it carries rounds t0 / 2^52 up.
+// One word of a Montgomery multiplication: t = (t + a * y + q * modulus) / 2^52, with q such that the division is
+// exact. q * modulus clears the low limb of t0; that product is not computed: what it carries rounds t0 / 2^52 up.
 template <class Modulus>
 GRAMERCY_LANES void multiply_word(F8& t, const F8& a, const __m512i y) {
   using C = Constants<Modulus>;
@@ -190,7 +190,8 @@ GRAMERCY_LANES F8 canonical(const F8& a) {
   using C = Constants<Modulus>;
   const __m512i zero = _mm512_setzero_si512();
   // The quotient by the modulus from the top limb, made a little too small rather than too large.
-  const __m512i top = _mm512_max_epi64(_mm512_sub_epi64(_mm512_add_epi64(a.l4, _mm512_srai_epi64(a.l3, 52)), same(8)), zero);
+  const __m512i top =
+      _mm512_max_epi64(_mm512_sub_epi64(_mm512_add_epi64(a.l4, _mm512_srai_epi64(a.l3, 52)), same(8)), zero);
   const __m512i q = _mm512_srli_epi64(_mm512_madd52hi_epu64(zero, top, same(C::kReciprocal)), 45);
   const F8 n = same(C::kComplement);
   F8 t = a;
@@ -222,11 +223,14 @@ GRAMERCY_LANES __m512i pair_of(const u64* low, const u64* high) {
 
 // Word i of the eight elements, in lane order 0..7.
 GRAMERCY_LANES Words8 load_words(const u64* const source[8], std::size_t offset) {
-  const __m512i a = pair_of(source[0] + offset, source[4] + offset), b = pair_of(source[1] + offset, source[5] + offset);
-  const __m512i c = pair_of(source[2] + offset, source[6] + offset), d = pair_of(source[3] + offset, source[7] + offset);
+  const __m512i a = pair_of(source[0] + offset, source[4] + offset),
+                b = pair_of(source[1] + offset, source[5] + offset);
+  const __m512i c = pair_of(source[2] + offset, source[6] + offset),
+                d = pair_of(source[3] + offset, source[7] + offset);
   const __m512i ab02 = _mm512_unpacklo_epi64(a, b), ab13 = _mm512_unpackhi_epi64(a, b);
   const __m512i cd02 = _mm512_unpacklo_epi64(c, d), cd13 = _mm512_unpackhi_epi64(c, d);
-  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), second = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13),
+                second = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
   return {_mm512_permutex2var_epi64(ab02, first, cd02), _mm512_permutex2var_epi64(ab13, first, cd13),
           _mm512_permutex2var_epi64(ab02, second, cd02), _mm512_permutex2var_epi64(ab13, second, cd13)};
 }
@@ -237,9 +241,12 @@ GRAMERCY_LANES void store_pair(u64* low, u64* high, __m512i x) {
 }
 
 GRAMERCY_LANES void store_words(u64* const target[8], std::size_t offset, const Words8& w) {
-  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), second = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
-  const __m512i ab02 = _mm512_permutex2var_epi64(w.w0, first, w.w2), cd02 = _mm512_permutex2var_epi64(w.w0, second, w.w2);
-  const __m512i ab13 = _mm512_permutex2var_epi64(w.w1, first, w.w3), cd13 = _mm512_permutex2var_epi64(w.w1, second, w.w3);
+  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13),
+                second = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+  const __m512i ab02 = _mm512_permutex2var_epi64(w.w0, first, w.w2),
+                cd02 = _mm512_permutex2var_epi64(w.w0, second, w.w2);
+  const __m512i ab13 = _mm512_permutex2var_epi64(w.w1, first, w.w3),
+                cd13 = _mm512_permutex2var_epi64(w.w1, second, w.w3);
   store_pair(target[0] + offset, target[4] + offset, _mm512_unpacklo_epi64(ab02, ab13));
   store_pair(target[1] + offset, target[5] + offset, _mm512_unpackhi_epi64(ab02, ab13));
   store_pair(target[2] + offset, target[6] + offset, _mm512_unpacklo_epi64(cd02, cd13));
@@ -261,7 +268,9 @@ GRAMERCY_LANES Words8 to_words(const F8& a) {
           _mm512_or_si512(_mm512_srli_epi64(a.l3, 36), _mm512_slli_epi64(a.l4, 16))};
 }
 
-GRAMERCY_LANES F8 load(const u64* const source[8], std::size_t offset) { return from_words(load_words(source, offset)); }
+GRAMERCY_LANES F8 load(const u64* const source[8], std::size_t offset) {
+  return from_words(load_words(source, offset));
+}
 
 GRAMERCY_LANES void store(u64* const target[8], std::size_t offset, const F8& a) {
   store_words(target, offset, to_words(a));

@@ -197,15 +197,18 @@ void translate(const std::exception_ptr& pending, void*) {
     const std::string point = "point " + std::to_string(bad.index);
     switch (bad.why) {
       case BadPoint::Why::kNotCanonical:
-        return raise("InvalidPoint", "a coordinate of " + point + " is not below the order of the base field", &bad.index);
+        return raise("InvalidPoint", "a coordinate of " + point + " is not below the order of the base field",
+                     &bad.index);
       case BadPoint::Why::kNotOnCurve: return raise("InvalidPoint", point + " is not on the curve", &bad.index);
-      case BadPoint::Why::kNotOnTwist: return raise("InvalidPoint", "G2 " + point + " is not on the twist of the curve", &bad.index);
+      case BadPoint::Why::kNotOnTwist:
+        return raise("InvalidPoint", "G2 " + point + " is not on the twist of the curve", &bad.index);
       case BadPoint::Why::kNotInSubgroup:
         return raise("InvalidPoint", "G2 " + point + " is not in the subgroup of order R", &bad.index);
       case BadPoint::Why::kInfinity: return raise("InvalidPoint", point + " is the point at infinity", &bad.index);
     }
   } catch (const NotBelowOrder& bad) {
-    raise("OutOfRange", "scalar " + std::to_string(bad.index) + " is not below the order of the scalar field", &bad.index);
+    raise("OutOfRange", "scalar " + std::to_string(bad.index) + " is not below the order of the scalar field",
+          &bad.index);
   } catch (const TooLong&) {
     raise("OutOfRange", "the product has more than 2^28 coefficients", nullptr);
   } catch (const BadArgument& bad) {

@@ -63,12 +63,14 @@ class Msm {
     const unsigned threads = count * windows.count < kWorthThreads ? 1 : options.threads;
     parts_ = parts_for(threads);
     part_ = std::max<std::size_t>(1, std::min(block, (count + parts_ - 1) / parts_));
-    const std::size_t group = std::max<std::size_t>(1, kEntries / part_), share = (windows.count + threads - 1) / threads;
+    const std::size_t group = std::max<std::size_t>(1, kEntries / part_),
+                      share = (windows.count + threads - 1) / threads;
     group_ = static_cast<unsigned>(std::min(group, share));
     digits_.resize(parts_ * part_ * windows.count);
     buckets_.assign(parts_ * windows.count * windows.buckets(), Affine::infinity());
     for (unsigned t = 0; t < threads; ++t) adders_.push_back(std::make_unique<BlockAdder>(options.vectors));
-    if (reinterpret_cast<std::uintptr_t>(points) % sizeof(Affine) != 0) aligned_ = std::make_unique<Buffer<Affine>>(parts_ * part_);
+    if (reinterpret_cast<std::uintptr_t>(points) % sizeof(Affine) != 0)
+      aligned_ = std::make_unique<Buffer<Affine>>(parts_ * part_);
   }
 
   // recode(i, store): store(w, digit) for every window of scalar i.

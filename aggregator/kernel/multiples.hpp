@@ -88,19 +88,20 @@ inline void fixed_base(const Affine& base, const Limbs* scalars, std::size_t cou
   });
   constexpr std::size_t kTogether = 2048;
   parallel_blocks(threads, count, kTogether, [&](std::size_t first, std::size_t last, unsigned) {
-    thread_local std::vector<int> digits;
     detail::Sums sums(vectors);
     const std::size_t some = last - first;
-    digits.resize(some * windows);
+    std::vector<int> digits(some * windows);
     for (std::size_t k = 0; k < some; ++k) {
       out[first + k] = Affine::infinity();
-      detail::signed_digits(scalars[first + k], width, windows, [&](unsigned w, int digit) { digits[w * some + k] = digit; });
+      detail::signed_digits(scalars[first + k], width, windows,
+                            [&](unsigned w, int digit) { digits[w * some + k] = digit; });
     }
     for (unsigned w = 0; w < windows; ++w) {
       const Affine* row = table.data() + w * entries;
       for (std::size_t k = 0; k < some; ++k) {
         const int digit = digits[w * some + k];
-        if (digit != 0) sums.add(out + first, k, row, static_cast<std::size_t>(digit < 0 ? -digit : digit) - 1, digit < 0);
+        if (digit != 0)
+          sums.add(out + first, k, row, static_cast<std::size_t>(digit < 0 ? -digit : digit) - 1, digit < 0);
       }
       sums.flush(out + first, row);
     }

@@ -54,12 +54,14 @@ class Transform {
     for (std::size_t row = 0; row < rows; ++row) {
       Fr* const x = values + (row << log);
       const unsigned n1 = column_log(log), n2 = log - n1;
-      columns(x, n1, n2, parallel, worker, [&](Strips& strips, Fr* at, const Twist& twist) {
-        strips.forward(at, n1, std::size_t{1} << n2, 1, &twist);
-      }, root_of_unity(log), Fr::one());
-      each_row(x, n1, n2, parallel, worker, [&](Strips& strips, Fr* at) {
-        strips.forward(at, n2, 1, std::size_t{1} << n2, nullptr);
-      }, [&](Fr* at, unsigned who) { forward_rows(at, 1, n2, false, who); });
+      columns(
+          x, n1, n2, parallel, worker,
+          [&](Strips& strips, Fr* at, const Twist& twist) { strips.forward(at, n1, std::size_t{1} << n2, 1, &twist); },
+          root_of_unity(log), Fr::one());
+      each_row(
+          x, n1, n2, parallel, worker,
+          [&](Strips& strips, Fr* at) { strips.forward(at, n2, 1, std::size_t{1} << n2, nullptr); },
+          [&](Fr* at, unsigned who) { forward_rows(at, 1, n2, false, who); });
     }
   }
 
@@ -67,17 +69,20 @@ class Transform {
     for (std::size_t row = 0; row < rows; ++row) {
       Fr* const x = values + (row << log);
       const unsigned n1 = column_log(log), n2 = log - n1;
-      each_row(x, n1, n2, parallel, worker, [&](Strips& strips, Fr* at) {
-        strips.inverse(at, n2, 1, std::size_t{1} << n2, nullptr);
-      }, [&](Fr* at, unsigned who) { inverse_rows(at, 1, n2, false, Fr::one(), who); });
-      columns(x, n1, n2, parallel, worker, [&](Strips& strips, Fr* at, const Twist& twist) {
-        strips.inverse(at, n1, std::size_t{1} << n2, 1, &twist);
-      }, root_of_unity(log).inverse(), scale);
+      each_row(
+          x, n1, n2, parallel, worker,
+          [&](Strips& strips, Fr* at) { strips.inverse(at, n2, 1, std::size_t{1} << n2, nullptr); },
+          [&](Fr* at, unsigned who) { inverse_rows(at, 1, n2, false, Fr::one(), who); });
+      columns(
+          x, n1, n2, parallel, worker,
+          [&](Strips& strips, Fr* at, const Twist& twist) { strips.inverse(at, n1, std::size_t{1} << n2, 1, &twist); },
+          root_of_unity(log).inverse(), scale);
     }
   }
 
   template <class Work>
-  void columns(Fr* x, unsigned n1, unsigned n2, bool parallel, unsigned worker, const Work& work, const Fr& root, const Fr& scale) {
+  void columns(Fr* x, unsigned n1, unsigned n2, bool parallel, unsigned worker, const Work& work, const Fr& root,
+               const Fr& scale) {
     (void)n1;
     const std::size_t strips = (std::size_t{1} << n2) / 8;
     const auto task = [&](std::size_t first, std::size_t last, unsigned who) {

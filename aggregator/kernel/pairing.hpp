@@ -2,7 +2,8 @@
 //
 // Vercauteren, "Optimal pairings" (2010); Beuchat et al., "High-speed software implementation of the optimal ate
 // pairing over Barreto-Naehrig curves" (2010). The final exponentiation's addition chain: Scott, Benger, Charlemagne,
-// Dominguez Perez and Kachisa, "On the final exponentiation for calculating pairings on ordinary elliptic curves" (2009).
+// Dominguez Perez and Kachisa, "On the final exponentiation for calculating pairings on ordinary elliptic curves"
+// (2009).
 #pragma once
 
 #include "errors.hpp"

@@ -86,19 +86,6 @@ class Strips {
     return {lanes::same(p[0]), lanes::same(p[1]), lanes::same(p[2]), lanes::same(p[3]), lanes::same(p[4])};
   }
 
-  static GRAMERCY_LANES F8 get(const u64* p) {
-    return {_mm512_load_si512(p), _mm512_load_si512(p + 8), _mm512_load_si512(p + 16), _mm512_load_si512(p + 24),
-            _mm512_load_si512(p + 32)};
-  }
-
-  static GRAMERCY_LANES void put(u64* p, const F8& x) {
-    _mm512_store_si512(p, x.l0);
-    _mm512_store_si512(p + 8, x.l1);
-    _mm512_store_si512(p + 16, x.l2);
-    _mm512_store_si512(p + 24, x.l3);
-    _mm512_store_si512(p + 32, x.l4);
-  }
-
   static GRAMERCY_LANES F8 times(const F8& x, const F8& root) {
     return lanes::multiply<Scalars>(lanes::carried(x), root);
   }
@@ -115,7 +102,7 @@ class Strips {
     for (std::size_t i = 0; i < size; ++i, out += kWords) {
       const u64* source[8];
       for (std::size_t l = 0; l < 8; ++l) source[l] = x[i * step + l * lane].v.data();
-      put(out, lanes::load(source, 0));
+      lanes::put(out, lanes::load(source, 0));
     }
   }
 
@@ -124,7 +111,7 @@ class Strips {
     for (std::size_t i = 0; i < size; ++i, in += kWords) {
       u64* target[8];
       for (std::size_t l = 0; l < 8; ++l) target[l] = x[i * step + l * lane].v.data();
-      lanes::store(target, 0, lanes::canonical<Scalars>(get(in)));
+      lanes::store(target, 0, lanes::canonical<Scalars>(lanes::get(in)));
     }
   }
 
@@ -142,7 +129,7 @@ class Strips {
     F8 factor = lanes::load(source, 0);
     for (std::size_t k = 0; k >> log == 0; ++k) {
       u64* const at = values_->data() + kWords * reversed(k, log);
-      put(at, times(get(at), factor));
+      lanes::put(at, times(lanes::get(at), factor));
       factor = lanes::multiply<Scalars>(factor, ratio);
     }
   }
@@ -156,9 +143,9 @@ class Strips {
     if (log % 2 == 1) {
       for (std::size_t j = 0; j < size / 2; ++j) {
         u64 *const p = v + kWords * j, *const q = p + kWords * (size / 2);
-        const F8 a = get(p), b = get(q);
-        put(p, lanes::add(a, b));
-        put(q, minus<2>(a, b));
+        const F8 a = lanes::get(p), b = lanes::get(q);
+        lanes::put(p, lanes::add(a, b));
+        lanes::put(q, minus<2>(a, b));
       }
       h = size / 8;
     } else {
@@ -166,13 +153,14 @@ class Strips {
       const F8 quarter = root(split_, 1);
       for (std::size_t j = 0; j < h; ++j) {
         u64* const p = v + kWords * j;
-        const F8 x0 = get(p), x1 = get(p + kWords * h), x2 = get(p + kWords * 2 * h), x3 = get(p + kWords * 3 * h);
+        const F8 x0 = lanes::get(p), x1 = lanes::get(p + kWords * h), x2 = lanes::get(p + kWords * 2 * h),
+                 x3 = lanes::get(p + kWords * 3 * h);
         const F8 a0 = lanes::add(x0, x2), a2 = minus<2>(x0, x2), a1 = lanes::add(x1, x3);
         const F8 b3 = times(minus<2>(x1, x3), quarter);
-        put(p, lanes::add(a0, a1));
-        put(p + kWords * h, minus<4>(a0, a1));
-        put(p + kWords * 2 * h, lanes::add(a2, b3));
-        put(p + kWords * 3 * h, minus<2>(a2, b3));
+        lanes::put(p, lanes::add(a0, a1));
+        lanes::put(p + kWords * h, minus<4>(a0, a1));
+        lanes::put(p + kWords * 2 * h, lanes::add(a2, b3));
+        lanes::put(p + kWords * 3 * h, minus<2>(a2, b3));
       }
       h /= 4;
     }
@@ -181,14 +169,14 @@ class Strips {
         const F8 z1 = root(split_, i), z2 = root(split_, 2 * i), z3 = root(split_, 2 * i + 1);
         for (std::size_t j = 0; j < h; ++j) {
           u64* const p = v + kWords * (4 * h * i + j);
-          const F8 x0 = get(p), x1 = get(p + kWords * h);
-          const F8 t2 = times(get(p + kWords * 2 * h), z1), t3 = times(get(p + kWords * 3 * h), z1);
+          const F8 x0 = lanes::get(p), x1 = lanes::get(p + kWords * h);
+          const F8 t2 = times(lanes::get(p + kWords * 2 * h), z1), t3 = times(lanes::get(p + kWords * 3 * h), z1);
           const F8 b1 = times(lanes::add(x1, t3), z2), b3 = times(minus<2>(x1, t3), z3);
           const F8 a0 = lanes::add(x0, t2), a2 = minus<2>(x0, t2);
-          put(p, lanes::add(a0, b1));
-          put(p + kWords * h, minus<2>(a0, b1));
-          put(p + kWords * 2 * h, lanes::add(a2, b3));
-          put(p + kWords * 3 * h, minus<2>(a2, b3));
+          lanes::put(p, lanes::add(a0, b1));
+          lanes::put(p + kWords * h, minus<2>(a0, b1));
+          lanes::put(p + kWords * 2 * h, lanes::add(a2, b3));
+          lanes::put(p + kWords * 3 * h, minus<2>(a2, b3));
         }
       }
     }
@@ -205,22 +193,23 @@ class Strips {
     if (log % 2 == 1) {
       for (std::size_t j = 0; j < size; j += 2) {
         u64 *const p = v + kWords * j, *const q = p + kWords;
-        const F8 a = get(p), b = get(q);
-        put(p, lanes::add(a, b));
-        put(q, minus<2>(a, b));
+        const F8 a = lanes::get(p), b = lanes::get(q);
+        lanes::put(p, lanes::add(a, b));
+        lanes::put(q, minus<2>(a, b));
       }
       h = 2;
     } else {
       const F8 quarter = root(merge_, 3);
       for (std::size_t j = 0; j < size; j += 4) {
         u64* const p = v + kWords * j;
-        const F8 x0 = get(p), x1 = get(p + kWords), x2 = get(p + kWords * 2), x3 = get(p + kWords * 3);
+        const F8 x0 = lanes::get(p), x1 = lanes::get(p + kWords), x2 = lanes::get(p + kWords * 2),
+                 x3 = lanes::get(p + kWords * 3);
         const F8 u0 = lanes::add(x0, x1), u1 = minus<2>(x0, x1), u2 = lanes::add(x2, x3);
         const F8 v3 = times(minus<2>(x2, x3), quarter);
-        put(p, lanes::add(u0, u2));
-        put(p + kWords * 2, minus<4>(u0, u2));
-        put(p + kWords, lanes::add(u1, v3));
-        put(p + kWords * 3, minus<2>(u1, v3));
+        lanes::put(p, lanes::add(u0, u2));
+        lanes::put(p + kWords * 2, minus<4>(u0, u2));
+        lanes::put(p + kWords, lanes::add(u1, v3));
+        lanes::put(p + kWords * 3, minus<2>(u1, v3));
       }
       h = 4;
     }
@@ -229,15 +218,15 @@ class Strips {
         for (std::size_t j = 0; j < h; ++j) {
           u64* const p = v + kWords * (i + j);
           const F8 z = root(merge_, h + j);
-          const F8 t1 = times(get(p + kWords * h), z), t3 = times(get(p + kWords * 3 * h), z);
-          const F8 x0 = get(p), x2 = get(p + kWords * 2 * h);
+          const F8 t1 = times(lanes::get(p + kWords * h), z), t3 = times(lanes::get(p + kWords * 3 * h), z);
+          const F8 x0 = lanes::get(p), x2 = lanes::get(p + kWords * 2 * h);
           const F8 v2 = times(lanes::add(x2, t3), root(merge_, 2 * h + j));
           const F8 v3 = times(minus<2>(x2, t3), root(merge_, 3 * h + j));
           const F8 u0 = lanes::add(x0, t1), u1 = minus<2>(x0, t1);
-          put(p, lanes::add(u0, v2));
-          put(p + kWords * 2 * h, minus<2>(u0, v2));
-          put(p + kWords * h, lanes::add(u1, v3));
-          put(p + kWords * 3 * h, minus<2>(u1, v3));
+          lanes::put(p, lanes::add(u0, v2));
+          lanes::put(p + kWords * 2 * h, minus<2>(u0, v2));
+          lanes::put(p + kWords * h, lanes::add(u1, v3));
+          lanes::put(p + kWords * 3 * h, minus<2>(u1, v3));
         }
       }
     }

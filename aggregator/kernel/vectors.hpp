@@ -98,7 +98,8 @@ inline void combine(const std::vector<Row>& rows, const std::vector<u128>& weigh
     }
     for (std::size_t k = 0; k < width; ++k) {
       Limbs sum = detail::from_signed(totals[0][k]);
-      for (unsigned d = 1; d < kDigits; ++d) add_to(sum, detail::shifted_left(detail::from_signed(totals[d][k]), kBits * d));
+      for (unsigned d = 1; d < kDigits; ++d)
+        add_to(sum, detail::shifted_left(detail::from_signed(totals[d][k]), kBits * d));
       out[first + k] = detail::residue(sum);
     }
   });
@@ -121,7 +122,8 @@ inline Fr evaluate(const Limbs* a, std::size_t count, const Fr& z, unsigned thre
   return sum;
 }
 
-// out = (a - a(z)) / (X - z), count - 1 coefficients: q[k] = a[k + 1] + z q[k + 1], from the top of every block at once.
+// out = (a - a(z)) / (X - z), count - 1 coefficients: q[k] = a[k + 1] + z q[k + 1], from the top of every block at
+// once.
 inline void divide(const Limbs* a, std::size_t count, const Fr& z, Limbs* out, unsigned threads) {
   require_scalars(a, count, threads);
   const std::size_t terms = count - 1;

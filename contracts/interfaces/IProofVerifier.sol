@@ -90,7 +90,7 @@ interface IProofVerifier {
     function verify(Statement calldata statement, bytes calldata proof) external view;
 
     /// @notice Returns when the evidence proves that a recorded aggregate is false; reverts otherwise.
-    /// @param evidence An encoding of the verifier's own; see GramVerifier.Evidence.
+    /// @param evidence An encoding of the verifier's own; see AggregateFault.Evidence.
     function verifyFault(AggregateClaim calldata aggregate, bytes calldata evidence) external view;
 
     /// @notice Whether jobs with this rule, score and dimension can be settled through this verifier.

@@ -396,4 +396,4 @@ TestMarketMachine = MarketMachine.TestCase
 TestMarketMachine.settings = settings(_COMMON, max_examples=4, stateful_step_count=25)
 
 TestDeepMarketMachine = pytest.mark.slow(DeepMarketMachine.TestCase)
-TestDeepMarketMachine.settings = settings(_COMMON, max_examples=30, stateful_step_count=40)
+TestDeepMarketMachine.settings = settings(_COMMON, max_examples=20, stateful_step_count=40)

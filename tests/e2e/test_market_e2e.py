@@ -24,7 +24,7 @@ from market.trainer.behaviours import make_behaviour
 from market.trainer.parameters import ModelSchema, load_model
 from market.trainer.partition import partition
 from market.trainer.task import load_task
-from tests.e2e.stage import COIN, STAKE, Stage, Told
+from tests.e2e.stage import BOND, COIN, STAKE, Stage, Told
 
 TRAINERS = ("ann", "bob", "cyd", "dan", "eve")
 
@@ -304,7 +304,7 @@ def test_a_job_in_an_erc20_token_pays_stakes_and_rewards_in_it(stage: Stage) -> 
     address = send(stage.w3, owner.account, factory.constructor())["contractAddress"]
     assert address is not None
     token = stage.w3.eth.contract(address=address, abi=code["abi"])
-    for name in ("owner", *TRAINERS[:3]):
+    for name in ("owner", "aggregator", *TRAINERS[:3]):
         send(stage.w3, owner.account, token.functions.mint(stage.actor(name).address, 10 * COIN))
     stage.create(token=Web3.to_checksum_address(address), rounds=1)
     trainers = stage.joined(*TRAINERS[:3])
@@ -312,7 +312,9 @@ def test_a_job_in_an_erc20_token_pays_stakes_and_rewards_in_it(stage: Stage) -> 
     assert stage.client("observer").balance() == 0
 
     state = stage.settled(*trainers)
+    assert stage.observed().state.bonds == {stage.actor("aggregator").address: BOND}
     stage.all_leave(*trainers)
+    assert token.functions.balanceOf(stage.actor("aggregator").address).call() == 10 * COIN
     for trainer in trainers:
         assert token.functions.balanceOf(trainer.address).call() == 10 * COIN + state.payouts[trainer.address]
     assert token.functions.balanceOf(stage.market).call() == 0

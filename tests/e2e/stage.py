@@ -142,7 +142,7 @@ class Stage:
         return self._clients[name]
 
     def create(self, **changes: Any) -> CreatedJob:
-        """Open a small job by the owner; ``changes`` are fields of `JobRequest`. Its aggregators publish their keys."""
+        """Open a small job by the owner; ``changes`` are fields of `JobRequest`. Its aggregators get ready."""
         terms: dict[str, Any] = {
             "task": "digits",
             "name": "test",
@@ -167,7 +167,7 @@ class Stage:
         created = create_job(self.client("owner"), self.storage, request, journal, self.told)
         for name, actor in list(self._actors.items()):
             if actor.address in request.aggregators:
-                self.aggregator(created.job_id, name).publish_key()
+                self.aggregator(created.job_id, name)
         return created
 
     def job(self, name: str, job_id: int = 1) -> Job:

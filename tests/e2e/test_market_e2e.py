@@ -308,7 +308,7 @@ def test_a_job_in_an_erc20_token_pays_stakes_and_rewards_in_it(stage: Stage) -> 
         send(stage.w3, owner.account, token.functions.mint(stage.actor(name).address, 10 * COIN))
     stage.create(token=Web3.to_checksum_address(address), rounds=1)
     trainers = stage.joined(*TRAINERS[:3])
-    assert token.functions.balanceOf(stage.market).call() == COIN + 3 * STAKE
+    assert token.functions.balanceOf(stage.market).call() == COIN + BOND + 3 * STAKE
     assert stage.client("observer").balance() == 0
 
     state = stage.settled(*trainers)

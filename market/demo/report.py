@@ -55,7 +55,7 @@ def print_result(result: DemoResult, console: Console) -> None:
     console.print(gas)
 
     proofs = Table(title="Proofs", title_justify="left", header_style="bold")
-    for column in ("round", "updates", "bytes", "proving (s)", "proof verification (gas)", "settlement (gas)"):
+    for column in ("round", "updates", "bytes", "proving (s)", "verification (gas, estimated)", "settlement (gas)"):
         proofs.add_column(column, justify="right")
     for row in proof_rows(result):
         proofs.add_row(*row)

@@ -54,7 +54,11 @@ _EXIT_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class ProofFigures:
-    """What the proof of one round was and cost; ``verify_gas`` is for the proof alone, base and calldata included."""
+    """What the proof of one round was and cost.
+
+    ``verify_gas`` is the node's estimate for a transaction that verifies the proof alone: what it uses, and some 2,400
+    that have to be there because a call hands on at most 63/64 of its gas.
+    """
 
     round: int
     updates: int

@@ -12,10 +12,14 @@ from tests.contracts.scenario import Scene
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests whose verifier is a double: it is compiled here."""
+    """Mark tests whose verifier is a double, compiled here; in the quick run the native coin stands for tokens."""
     for item in items:
-        if "tests/contracts" in item.path.as_posix() and "verifier" in getattr(item, "fixturenames", ()):
+        if "tests/contracts" not in item.path.as_posix():
+            continue
+        if "verifier" in getattr(item, "fixturenames", ()):
             item.add_marker("node")
+        if "token" in item.name.partition("[")[2]:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

@@ -163,6 +163,7 @@ def test_a_round_settles_without_a_trainer_that_falls_silent(stage: Stage) -> No
     stage.all_leave(*trainers)
 
 
+@pytest.mark.slow
 def test_a_void_round_pays_nothing_and_the_job_goes_on(stage: Stage) -> None:
     stage.create()
     trainers = stage.joined(*TRAINERS[:3])
@@ -212,6 +213,7 @@ def test_an_update_trained_past_the_deadline_is_neither_stored_nor_sent(stage: S
     assert not trainer.step()  # the loop goes on with the next round
 
 
+@pytest.mark.slow
 def test_two_aggregators_that_settle_at_once_settle_once(stage: Stage) -> None:
     names = ("aggregator", "second aggregator")
     stage.create(aggregators=[stage.actor(name).address for name in names])
@@ -295,6 +297,7 @@ def test_verdicts_tell_who_was_rejected_and_how_far_off_it_was(stage: Stage) -> 
 
 
 @pytest.mark.node
+@pytest.mark.slow
 def test_a_job_in_an_erc20_token_pays_stakes_and_rewards_in_it(stage: Stage) -> None:
     from tests.contracts.harness import artifact
 

@@ -83,6 +83,7 @@ def test_a_copied_ciphertext_under_a_shifted_commitment_earns_nothing(stage: Sta
     }
 
 
+@pytest.mark.slow
 def test_who_shifts_a_commitment_and_makes_an_opening_up_is_found_among_the_honest(stage: Stage) -> None:
     """The thief can seal under its own name, but it knows neither the update nor the blinding behind the point."""
     stage.create(byzantine=1, min_trainers=5)
@@ -139,6 +140,7 @@ def test_without_a_published_key_nobody_trains_and_the_words_say_what_to_do(stag
     ann.submit(open_round(ann.job), made_up_update(ann.address, DIMENSION))
 
 
+@pytest.mark.slow
 def test_a_payload_sealed_before_a_rotation_opens_after_it(stage: Stage, trainers: list[Trainer]) -> None:
     stage.open()
     stage.commit(trainers[0])
@@ -174,6 +176,7 @@ def test_an_aggregator_that_lost_its_keys_publishes_new_ones_and_says_what_it_ca
     assert len(stage.told.named("key-published")) == 2
 
 
+@pytest.mark.slow
 def test_a_second_aggregator_can_settle_too(stage: Stage) -> None:
     names = ("aggregator", "second")
     stage.create(aggregators=[stage.actor(name).address for name in names])
@@ -309,6 +312,7 @@ LIES: list[tuple[dict[str, Any], set[str]]] = [
 ]
 
 
+@pytest.mark.slow
 def test_each_lie_in_an_event_is_named(stage: Stage, trainers: list[Trainer]) -> None:
     stage.settled(*trainers)
     job = stage.observed()
@@ -340,6 +344,7 @@ def _rewrite(job: Job, changes: dict[str, Any]) -> None:
     job._state = replace(job.state, rounds=(replace(state, settled=settled),))
 
 
+@pytest.mark.slow
 def test_a_lost_aggregate_is_named_and_the_rest_still_checked(stage: Stage, trainers: list[Trainer]) -> None:
     stage.settled(*trainers)
     shutil.rmtree(stage.folder / "store" / "blocks", ignore_errors=True)
@@ -408,6 +413,7 @@ def settle_an_entry_out_of_range(stage: Stage, trainers: list[Trainer]) -> None:
     put_bytes(stage.storage, prepared.aggregate)
 
 
+@pytest.mark.slow
 def test_an_entry_out_of_range_costs_the_bond(stage: Stage) -> None:
     stage.create(rounds=2, bits=8, rule="mean", scale_exponent=-14)
     trainers = stage.joined(*TRAINERS)

@@ -106,9 +106,8 @@ def test_an_aggregator_killed_after_it_gathered_and_before_it_published(stage: S
     restarted_settles(stage, trainers)
 
 
-@pytest.mark.parametrize(
-    "moment", ["before", pytest.param("after", marks=pytest.mark.slow)], ids=["before-sending", "after-sending"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before", "after"], ids=["before-sending", "after-sending"])
 def test_an_aggregator_killed_around_the_sending_of_its_settlement(
     stage: Stage, trainers: list[Trainer], moment: Literal["before", "after"]
 ) -> None:

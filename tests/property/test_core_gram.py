@@ -71,7 +71,7 @@ def test_packing_loses_nothing(gram: GramMatrix) -> None:
     assert np.array_equal(unpack_gram(packed, len(gram)), gram)
 
 
-@many
+@settings(many, max_examples=40)
 @given(updates_of(max_count=3), st.data())
 def test_the_weighted_sum_of_commitments_opens_to_the_weighted_sum(
     drawn: tuple[list[IntVector], int], data: st.DataObject

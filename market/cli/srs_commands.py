@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +12,7 @@ from market.cli.options import shorten
 from market.cli.session import Session
 
 if TYPE_CHECKING:
-    from market.srs.files import SrsFile, Stages
+    from market.srs.files import SrsFile
 
 app = typer.Typer(name="srs", help="Structured reference strings: ceremonies, import, checks.", no_args_is_help=True)
 
@@ -32,7 +30,7 @@ def new(session: Session, path: NewPath, size: Size) -> dict[str, Any]:
     """Begin a ceremony: write an SRS that nobody has contributed to yet."""
     from market.srs import ceremony
 
-    with _stages(session) as stages:
+    with session.stages() as stages:
         file = ceremony.new(path, size, stages=stages)
     session.say(f"{path}: {size} powers, no contributions; next: gramercy srs contribute {path} OUT --name NAME")
     return _described(file)
@@ -53,7 +51,7 @@ def contribute(
     from market.srs import ceremony
 
     entropy = _entropy(session, entropy_file)
-    with _stages(session) as stages:
+    with session.stages() as stages:
         file, digest = ceremony.contribute(source, target, name, entropy=entropy, stages=stages)
     session.say(f"contribution {len(file.header.contributions)} ({name}): {digest.hex()}")
     session.say("Publish this line where others can find it, and pass the file on.")
@@ -73,7 +71,7 @@ def verify(
 
     file = files.load(path)
     _require(file, contribution or [])
-    with _stages(session) as stages:
+    with session.stages() as stages:
         files.verify(file, stages=stages)
     _show(session, file)
     session.say("valid" if not file.key.development else "valid, but its secret is public: for development chains only")
@@ -90,7 +88,7 @@ def import_(
     """Make an SRS from a .ptau file for BN254 (bn128), as snarkjs writes them; every point is checked."""
     from market.srs import ptau
 
-    with _stages(session) as stages:
+    with session.stages() as stages:
         file = ptau.import_ptau(source, target, size=size, stages=stages)
     _show(session, file)
     session.say("Compare the BLAKE2b with the one that the file's publisher gives, and check the ceremony's own proofs")
@@ -103,7 +101,7 @@ def development(session: Session, path: NewPath, size: Size) -> dict[str, Any]:
     """Write the SRS whose secret is public: for tests and development chains only."""
     from market.srs import ceremony
 
-    with _stages(session) as stages:
+    with session.stages() as stages:
         file = ceremony.development(path, size, stages=stages)
     session.say(f"{path}: {size} powers; anybody can forge with this SRS: for development chains only")
     return _described(file)
@@ -124,7 +122,7 @@ def store(session: Session, path: SrsPath) -> dict[str, Any]:
     """Verify an SRS and keep a copy where other commands find it by its digest."""
     from market.srs import cache
 
-    with _stages(session) as stages:
+    with session.stages() as stages:
         file = cache.store(path, stages=stages)
     session.say(f"{file.key.digest.hex()}  {file.path}")
     return _described(file)
@@ -189,23 +187,3 @@ def _show(session: Session, file: SrsFile) -> None:
     if header.contributions:
         rows = [[number, *row] for number, row in enumerate(_contributions(file), 1)]
         session.table("Contributions", ["", "name", "digest"], rows)
-
-
-@contextlib.contextmanager
-def _stages(session: Session) -> Iterator[Stages]:
-    """Show a bar for each stage where a person watches."""
-    from market.srs.files import no_stages
-
-    if session.json or not session.console.is_terminal:
-        yield no_stages
-        return
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=session.console, transient=True) as progress:
-
-        def stages(name: str, points: int) -> Any:
-            task = progress.add_task(name, total=points)
-            return lambda done: progress.advance(task, done)
-
-        yield stages

@@ -1,4 +1,4 @@
-"""What a rule is: from the Gram matrix and the stakes to weights."""
+"""What a rule is: from a round's inner products and stakes to integer weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from aggregator.gram import GramMatrix
+from aggregator.products import Products
 
 WEIGHT_ONE = 1 << 32
 """Weights are integers in units of ``2**-32``."""
@@ -16,8 +16,8 @@ WEIGHT_ONE = 1 << 32
 class Decision:
     """A rule's outcome, one element for each update.
 
-    ``weights`` are in units of ``2**-32``; their sum is at most 1 and below it only by rounding. An update that is
-    not ``accepted`` has weight 0.
+    ``weights`` are in units of ``2**-32``, not negative, and their sum is at most 1; it is below 1 by rounding, or
+    because the rule shortens updates. An update that is not ``accepted`` has weight 0.
     """
 
     accepted: tuple[bool, ...]
@@ -25,20 +25,35 @@ class Decision:
 
 
 class Rule(Protocol):
-    """A robust aggregation rule of the Gram family: its output is ``sum_i w_i u_i``, and ``w`` follows from G."""
+    """A robust aggregation rule of the Gram family: its output is ``sum_i w_i u_i``, and ``w`` follows from products."""
 
     @property
     def id(self) -> str:
         """Identifier on chain: at most 31 ASCII characters."""
         ...
 
-    def decide(self, gram: GramMatrix, byzantine: int, stakes: Sequence[int]) -> Decision:
+    @property
+    def settles(self) -> bool:
+        """Whether a contract checks this rule. Others serve comparison, and no job can name them."""
+        ...
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the rule reads the reference row."""
+        ...
+
+    @property
+    def needs_history(self) -> bool:
+        """Whether the rule reads the running sums."""
+        ...
+
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:
         """Decide on n updates.
 
         Parameters
         ----------
-        gram
-            int64, shape (n, n).
+        products
+            Inner products of the n updates and of the extra rows.
         byzantine
             ``f``, the number of Byzantine trainers that the job tolerates.
         stakes
@@ -47,8 +62,16 @@ class Rule(Protocol):
         Raises
         ------
         RuleNotApplicable
-            If n is too small for the rule.
+            If n is too small for the rule, or a row is missing that it needs.
 
+        """
+        ...
+
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:
+        """Return what the rule's contract wants beside the products, so that it checks instead of computing.
+
+        Whole 32-byte words; empty where nothing is wanted. Wrong hints are refused, they never change an outcome.
+        Arguments and errors as for :meth:`decide`.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Inner products of all rows that a round's proof is about: the updates, and the extra rows that rules and scores use."""
+"""Inner products of all rows that a round's proof is about: its updates, and the extra rows of rules and scores."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Decision:
 
 
 class Rule(Protocol):
-    """A robust aggregation rule of the Gram family: its output is ``sum_i w_i u_i``, and ``w`` follows from products."""
+    """A robust aggregation rule of the Gram family: outputs ``sum_i w_i u_i``, and ``w`` follows from the products."""
 
     @property
     def id(self) -> str:

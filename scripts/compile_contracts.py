@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,16 @@ CONTRACTS = ROOT / "contracts"
 ARTIFACTS = CONTRACTS / "artifacts"
 SOLC_VERSION = "0.8.37"
 EVM_VERSION = "prague"  # the newest rules that py-evm knows
+RULES_AND_SCORES = {
+    f"contracts/{kind}/{path.name}": path.stem
+    for kind in ("rules", "scores")
+    for path in sorted((CONTRACTS / kind).glob("*.sol"))
+}
+"""Every file of these folders is one contract of the file's name."""
 PUBLISHED = {
     "contracts/Market.sol": "Market",
     "contracts/GramVerifier.sol": "GramVerifier",
+    **RULES_AND_SCORES,
 }
 RUNS = 1_000
 """How often solc is told that code runs: more makes it faster and larger. Market is near the limit of 24 576 bytes."""
@@ -125,23 +132,29 @@ def artifact(contract: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def build() -> dict[str, str]:
-    """Compile the published contracts; return the artifacts' texts by file name."""
-    texts = {}
-    for source, name in PUBLISHED.items():
-        contracts = compile_sources([source], VERIFIER_RUNS if name == "GramVerifier" else RUNS)
-        texts[f"{name}.json"] = json.dumps(artifact(contracts[source][name]), indent=1) + "\n"
-    return texts
+def build(names: Collection[str] = ()) -> dict[str, str]:
+    """Compile the published contracts, or those named; return the artifacts' texts by file name."""
+    wanted = {source: name for source, name in PUBLISHED.items() if not names or name in names}
+    market = [source for source, name in wanted.items() if name == "Market"]
+    others = [source for source in wanted if source not in market]
+    contracts: dict[str, Any] = {}
+    for sources, runs in ((market, RUNS), (others, VERIFIER_RUNS)):
+        contracts |= compile_sources(sources, runs) if sources else {}
+    return {
+        f"{name}.json": json.dumps(artifact(contracts[source][name]), indent=1) + "\n"
+        for source, name in wanted.items()
+    }
 
 
 def main() -> None:
     """Write the artifacts, or compare them with the sources."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if an artifact is out of date")
+    parser.add_argument("names", nargs="*", choices=[[], *PUBLISHED.values()], help="contracts; all if none is named")
     arguments = parser.parse_args()
     if shutil.which("npm") is None:
         sys.exit("npm is needed to compile the contracts: install node, or use the committed artifacts as they are")
-    texts = build()
+    texts = build(arguments.names)
     stale = [name for name, text in texts.items() if _read(ARTIFACTS / name) != text]
     if arguments.check:
         sys.exit(f"out of date: {', '.join(stale)}; run scripts/compile_contracts.py" if stale else 0)

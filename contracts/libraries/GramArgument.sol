@@ -99,7 +99,7 @@ abstract contract GramArgument is ReferenceString {
     ) private view returns (GramTranscript.Stated) {
         uint256 n = commitments.length;
         if (n == 0) revert Gram_NoUpdates();
-        uint256 expected = GramMatrix.packedLength(n);
+        uint256 expected = GramMatrix.packedLength(n, 0);
         if (gram.length != expected) revert GramMatrix.Gram_WrongLength("gram", gram.length, expected);
         if (trainers.length != n) revert GramMatrix.Gram_WrongLength("trainers", trainers.length, n);
         if (stakes.length != n) revert GramMatrix.Gram_WrongLength("stakes", stakes.length, n);

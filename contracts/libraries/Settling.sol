@@ -36,7 +36,7 @@ library Settling {
         if (!knows(q.rule, q.score)) revert Settling_Unsupported(q.rule, q.score);
         uint256 n = q.trainers.length;
         if (q.stakes.length != n) revert Settling_WrongLength("stakes", q.stakes.length, n);
-        int256[] memory g = GramMatrix.decode(q.gram, n, q.dimension, q.bits);
+        int256[] memory g = GramMatrix.decode(q.gram, n, 0, q.dimension, q.bits);
         bool[] memory accepted = q.rule == MULTI_KRUM ? MultiKrum.accept(g, n, q.byzantine) : _all(n);
         uint256[] memory weights = stakeWeights(accepted, q.stakes);
         _checkWeights(s.weights, weights);

@@ -1,0 +1,33 @@
+"""Contribution scores of the Gram family, by their id on chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from aggregator.errors import InvalidInput
+from aggregator.scores._settlement import SHAPLEY, payouts_rounded_down
+from aggregator.scores.base import Score, Scored
+from aggregator.scores.shapley import SHAPLEY_SCORE
+
+from aggregator.scores._settlement import shapley  # isort: skip
+
+_ALL: tuple[Score, ...] = (SHAPLEY_SCORE,)
+SCORES: Mapping[str, Score] = MappingProxyType({score.id: score for score in _ALL})
+
+
+def get_score(score_id: str) -> Score:
+    """Return the score named ``score_id``.
+
+    Raises
+    ------
+    InvalidInput
+        If there is none.
+
+    """
+    if score_id not in SCORES:
+        raise InvalidInput(f"there is no score {score_id!r}", hint=f"choose one of: {', '.join(SCORES)}")
+    return SCORES[score_id]
+
+
+__all__ = ["SCORES", "SHAPLEY", "Score", "Scored", "get_score", "payouts_rounded_down", "shapley"]

@@ -10,7 +10,12 @@ from aggregator.rules.base import WEIGHT_ONE, Decision, Rule
 from aggregator.rules.mean import Mean
 from aggregator.rules.multi_krum import MultiKrum
 
-RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in (MultiKrum(), Mean())})
+_ALL: tuple[Rule, ...] = (
+    Mean(),
+    MultiKrum(),
+)
+
+RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in sorted(_ALL, key=lambda rule: rule.id)})
 
 
 def get_rule(rule_id: str) -> Rule:

@@ -9,6 +9,9 @@ from typing import Protocol
 from aggregator.errors import RuleNotApplicable, WrongShape
 from aggregator.products import Products
 
+WEIGHT_ONE = 1 << 32
+"""Weights are integers in units of ``2**-32``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:

@@ -6,7 +6,7 @@ pragma solidity 0.8.37;
 interface IRule {
     /// @notice What a rule or score sees of a round. The layout of `gram` is that of GramMatrix.unpack.
     /// @param updates n: included updates.
-    /// @param reference Whether the owner's reference row is there: row n.
+    /// @param hasReference Whether the owner's reference row is there: row n.
     /// @param previous Whether the previous aggregate is there: the row after.
     /// @param history Whether the running sums of the n updates' trainers are there: the last n rows.
     /// @param byzantine f: number of Byzantine trainers that the job tolerates.
@@ -15,7 +15,7 @@ interface IRule {
     /// @param gram The posted inner products; the verifier has checked that they could be true before it asks.
     struct Round {
         uint256 updates;
-        bool reference;
+        bool hasReference;
         bool previous;
         bool history;
         uint16 byzantine;

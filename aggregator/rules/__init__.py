@@ -7,12 +7,16 @@ from types import MappingProxyType
 
 from aggregator.errors import InvalidInput
 from aggregator.rules.base import WEIGHT_ONE, Decision, Rule
+from aggregator.rules.foolsgold import FoolsGold
 from aggregator.rules.mean import Mean
 from aggregator.rules.multi_krum import MultiKrum
+from aggregator.rules.sybilwall import SybilWall
 
 _ALL: tuple[Rule, ...] = (
+    FoolsGold(),
     Mean(),
     MultiKrum(),
+    SybilWall(),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in sorted(_ALL, key=lambda rule: rule.id)})

@@ -11,12 +11,13 @@ from aggregator.scores.alignment import ALIGNMENT
 from aggregator.scores.base import Score, Scored
 from aggregator.scores.cosine import COSINE
 from aggregator.scores.leave_one_out import LEAVE_ONE_OUT
+from aggregator.scores.reputation import Reputation
 from aggregator.scores.shapley import SHAPLEY_SCORE
 from aggregator.scores.shapley_reference import SHAPLEY_REFERENCE
 
 from aggregator.scores._settlement import shapley  # isort: skip
 
-_ALL: tuple[Score, ...] = (SHAPLEY_REFERENCE, SHAPLEY_SCORE, ALIGNMENT, COSINE, LEAVE_ONE_OUT)
+_ALL: tuple[Score, ...] = (SHAPLEY_REFERENCE, SHAPLEY_SCORE, ALIGNMENT, COSINE, LEAVE_ONE_OUT, Reputation())
 SCORES: Mapping[str, Score] = MappingProxyType({score.id: score for score in _ALL})
 
 

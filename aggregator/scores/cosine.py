@@ -19,7 +19,7 @@ def cosine_scores(products: Products, weights: Sequence[int]) -> tuple[int, ...]
     identity split in k would be paid k times; and nothing is averaged over rounds (the score "reputation" does that).
 
     Exactly: ``w_i * trunc(2^32 (G' w)_i / isqrt(g'_ii w^T G' w))``, 0 where the update or the aggregate has no length.
-    Magnitudes stay below 2^160.
+    Magnitudes stay below 2^162.
     """
     gram = without_previous(products).gram
     sums = weighted_sums(gram, weights)

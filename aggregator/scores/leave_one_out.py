@@ -16,7 +16,7 @@ def leave_one_out_values(products: Products, weights: Sequence[int]) -> tuple[in
     The utility ``v`` is that of :mod:`aggregator.scores.shapley_reference`; weights stay as they are, in units of
     ``2^-64``. Where updates agree each is dispensable, so k identities with one update earn together less than one
     does. It needs a reference row: with the aggregate in its place the value is ``w_i^2 g'_ii``, the price of length.
-    Magnitudes stay below 2^160.
+    Magnitudes stay below 2^162.
     """
     rows = without_previous(products)
     if rows.reference is None:

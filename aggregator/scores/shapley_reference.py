@@ -20,7 +20,7 @@ def shapley_reference_values(products: Products, weights: Sequence[int]) -> tupl
 
     The sum over trainers is twice the utility of all; the score is additive in ``w``: splitting one identity earns the
     same; an update that is zero, or orthogonal to the reference and to the aggregate, earns nothing. Magnitudes stay
-    below 2^160: ``|<r', u'_i>| <= 2^93`` and weights are at most 2^32.
+    below 2^162: ``|<r', u'_i>| <= 2^95`` and weights are at most 2^32.
     """
     rows = without_previous(products)
     if rows.reference is None:

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
+import {IRule} from "../interfaces/IRule.sol";
+import {IScore} from "../interfaces/IScore.sol";
+import {Residuals} from "../libraries/Residuals.sol";
+
+/// @title Cosine to the aggregate (CGSV; Xu et al., NeurIPS 2021), times the weight.
+/// @dev s_i = w_i trunc(2^32 (G' w)_i / isqrt(g'_ii w^T G' w)), 0 where the update or the aggregate has no length; below
+/// 2^160 in magnitude. Dashes: the previous aggregate is projected out. The same as aggregator/scores/cosine.py. The
+/// square roots are computed: a hint's bytes would cost as much.
+contract Cosine is IScore {
+    using Residuals for Residuals.Rows;
+
+    /// @inheritdoc IScore
+    function id() external pure returns (bytes32) {
+        return "cosine";
+    }
+
+    /// @inheritdoc IScore
+    function needsReference() external pure returns (bool) {
+        return false;
+    }
+
+    /// @inheritdoc IScore
+    function score(IRule.Round calldata round, uint64[] calldata weights, bytes calldata, bytes calldata)
+        external
+        pure
+        returns (int256[] memory scores, bytes memory)
+    {
+        Residuals.Rows memory rows = Residuals.read(round, weights, true);
+        rows.addProducts(round.gram);
+        scores = new int256[](rows.updates);
+        int256 aggregate = 0;
+        for (uint256 i = 0; i < scores.length; ++i) {
+            aggregate += rows.weight(i) * rows.sum(i);
+        }
+        if (aggregate <= 0) return (scores, "");
+        for (uint256 i = 0; i < scores.length; ++i) {
+            int256 square = rows.squareOf(i);
+            if (square <= 0) continue;
+            int256 lengths = int256(Math.sqrt(uint256(square * aggregate)));
+            scores[i] = rows.weight(i) * ((rows.sum(i) << 32) / lengths);
+        }
+        return (scores, "");
+    }
+}

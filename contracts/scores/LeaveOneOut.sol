@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IRule} from "../interfaces/IRule.sol";
+import {IScore} from "../interfaces/IScore.sol";
+import {Residuals} from "../libraries/Residuals.sol";
+
+/// @title Leave-one-out on the quadratic utility: what the round would lose without a trainer.
+/// @dev s_i = w_i (2 <r', u'_i> 2^32 - 2 (G' w)_i + w_i g'_ii), twice the loss; below 2^162 in magnitude. Dashes: the
+/// previous aggregate is projected out. The same as aggregator/scores/leave_one_out.py.
+contract LeaveOneOut is IScore {
+    using Residuals for Residuals.Rows;
+
+    error LeaveOneOut_NoReference();
+
+    /// @inheritdoc IScore
+    function id() external pure returns (bytes32) {
+        return "leave-one-out";
+    }
+
+    /// @inheritdoc IScore
+    function needsReference() external pure returns (bool) {
+        return true;
+    }
+
+    /// @inheritdoc IScore
+    function score(IRule.Round calldata round, uint64[] calldata weights, bytes calldata, bytes calldata)
+        external
+        pure
+        returns (int256[] memory scores, bytes memory)
+    {
+        if (!round.hasReference) revert LeaveOneOut_NoReference();
+        Residuals.Rows memory rows = Residuals.read(round, weights, true);
+        rows.addProducts(round.gram);
+        scores = rows.towardReference(round);
+        for (uint256 i = 0; i < scores.length; ++i) {
+            int256 weight = rows.weight(i);
+            scores[i] = weight * ((scores[i] << 33) - 2 * rows.sum(i) + weight * rows.squareOf(i));
+        }
+        return (scores, "");
+    }
+}

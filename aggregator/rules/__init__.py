@@ -7,15 +7,26 @@ from types import MappingProxyType
 
 from aggregator.errors import InvalidInput
 from aggregator.rules.base import WEIGHT_ONE, Decision, Rule
+from aggregator.rules.caf import Caf
+from aggregator.rules.centred_clipping import CentredClipping
+from aggregator.rules.flag import Flag
+from aggregator.rules.fltrust import FlTrust
 from aggregator.rules.foolsgold import FoolsGold
-from aggregator.rules.mean import Mean
+from aggregator.rules.geometric_median import GeometricMedian
+from aggregator.rules.mean import Mean, PlainMean
 from aggregator.rules.multi_krum import MultiKrum
 from aggregator.rules.sybilwall import SybilWall
 
 _ALL: tuple[Rule, ...] = (
+    Caf(),
+    CentredClipping(),
+    FlTrust(),
+    Flag(),
     FoolsGold(),
+    GeometricMedian(),
     Mean(),
     MultiKrum(),
+    PlainMean(),
     SybilWall(),
 )
 

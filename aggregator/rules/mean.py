@@ -1,4 +1,4 @@
-"""The mean: accepts every update. No defence; the baseline to compare with."""
+"""Means: accept every update. No defence; the baselines to compare with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aggregator.errors import RuleNotApplicable
 from aggregator.products import Products
-from aggregator.rules.base import Decision, stake_weights
+from aggregator.rules.base import WEIGHT_ONE, Decision, stake_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,40 @@ class Mean:
 
     def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:  # noqa: ARG002
         """Accept all of n >= 1 updates."""
-        if not stakes:
-            raise RuleNotApplicable("the mean needs an update")
+        _need_an_update(stakes)
         accepted = (True,) * len(stakes)
         return Decision(accepted, stake_weights(accepted, stakes))
 
     def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
-        """Return nothing: the mean is cheap to compute."""
+        """Nothing is expensive here."""
+        _need_an_update(stakes)
         return b""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainMean:
+    """Weighs every update alike, whatever its stake: what the literature calls the mean, or FedAvg of equal trainers.
+
+    For comparison only: an identity that splits its stake in k counts k times.
+    """
+
+    id: str = "plain-mean"
+    settles: bool = False
+    needs_reference: bool = False
+    needs_history: bool = False
+
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:  # noqa: ARG002
+        """Accept all of n >= 1 updates with weight ``floor(2**32 / n)``."""
+        _need_an_update(stakes)
+        n = len(stakes)
+        return Decision((True,) * n, (WEIGHT_ONE // n,) * n)
+
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+        """No contract checks this rule."""
+        _need_an_update(stakes)
+        return b""
+
+
+def _need_an_update(stakes: Sequence[int]) -> None:
+    if not stakes:
+        raise RuleNotApplicable("the mean needs an update")

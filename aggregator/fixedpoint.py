@@ -23,6 +23,8 @@ VERSION = 1
 MIN_BITS, MAX_BITS = 4, 16
 MAX_SCALE_EXPONENT = 64
 MAX_SCALE_STEP = 2
+WEIGHT_BITS = 32
+"""Weights are integers in units of ``2**-32``."""
 BLOCK = 1 << 18
 """Coordinates handled at once wherever something of size d is streamed."""
 
@@ -134,27 +136,25 @@ class Quantiser:
             update[part] = np.ldexp(entries[part].astype(np.float64), exponent)
         return update
 
-    def apply(self, model: Float32Vector, aggregate: npt.NDArray[np.int64], weight_sum: int) -> Float32Vector:
-        """Return ``model + 2**e * aggregate / weight_sum``: the model of the next round.
+    def apply(self, model: Float32Vector, aggregate: npt.NDArray[np.int64]) -> Float32Vector:
+        """Return ``model + 2**e * aggregate / 2**32``: the model of the next round.
 
-        ``aggregate`` is ``sum_i w_i u_i``, int64 of shape (d,). Computed in float64 and rounded once to float32, so
-        every party derives the same bytes.
+        ``aggregate`` is ``sum_i w_i u_i``, int64 of shape (d,); weights whose sum is below ``2**32`` shorten the step.
+        Computed in float64 and rounded once to float32, so every party derives the same bytes.
 
         Raises
         ------
         WrongShape
             If a shape is not (d,).
         OutOfRange
-            If ``weight_sum`` is not positive, or the new model has an entry that is not finite.
+            If the new model has an entry that is not finite.
 
         """
         if model.shape != (self.dimension,) or aggregate.shape != (self.dimension,):
             raise WrongShape(f"model and aggregate must have shape ({self.dimension},)")
-        if weight_sum <= 0:
-            raise OutOfRange("the weights of an aggregate must have a positive sum")
         result = np.empty_like(model)
         for part, exponent in self.blocks():
-            step = np.ldexp(aggregate[part].astype(np.float64), exponent) / weight_sum
+            step = np.ldexp(aggregate[part].astype(np.float64), exponent - WEIGHT_BITS)
             with np.errstate(over="ignore"):
                 result[part] = model[part].astype(np.float64) + step
             if not np.isfinite(result[part]).all():

@@ -12,6 +12,8 @@ IntMatrix = tuple[tuple[int, ...], ...]
 
 UPDATE_ENTRY_BYTES = 8
 EXTRA_ENTRY_BYTES = 16
+MAX_EXTRA_SQUARE = 1 << 126
+"""Bound on an extra row's square: so that the product of two squares fits a word of the chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,30 @@ class Products:
 
     def _extra(self, place: int) -> ExtraRow:
         return ExtraRow(self.matrix[place][: self.n], self.matrix[place][place])
+
+
+def check_products(products: Products, *, dimension: int, bits: int) -> None:
+    """Check what GramMatrix.sol checks of posted products, and what is true of every Gram matrix.
+
+    Updates: ``0 <= g_ii <= d 2^(2b-2)`` and ``2|g_ij| <= g_ii + g_jj``, so that squared distances are not negative.
+    An extra row e: ``0 <= g_ee <= 2^126``, and ``g_ej^2 <= g_ee g_jj`` for every row j before it.
+
+    Raises
+    ------
+    OutOfRange
+        If no rows of this dimension and range have these inner products.
+
+    """
+    matrix, n = products.matrix, products.n
+    bound = dimension << (2 * bits - 2)
+    for i in range(products.layout.total):
+        square = matrix[i][i]
+        if not 0 <= square <= (bound if i < n else MAX_EXTRA_SQUARE):
+            raise OutOfRange(f"squared norm {square} of row {i} is impossible")
+        for j, product in enumerate(matrix[i][:i]):
+            other = matrix[j][j]
+            if 2 * abs(product) > square + other if i < n else product * product > square * other:
+                raise OutOfRange(f"inner product {product} of rows {i} and {j} is impossible")
 
 
 def pack_products(products: Products) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from aggregator.proofs.statement import NO_DIGEST, Witness
 from aggregator.settlement import RoundRules
 
 Address = str
@@ -58,6 +59,9 @@ class JobTerms:
     deadline: int
     rule: str
     score: str
+    reference: bool = False
+    floor_bps: int = 5_000
+    cap_bps: int = WHOLE_BPS
 
     @property
     def escrow(self) -> int:
@@ -75,7 +79,16 @@ class JobTerms:
             bits=self.bits,
             headroom_bits=self.headroom_bits,
             budget=self.round_budget,
+            reference=self.reference,
+            floor_bps=self.floor_bps,
+            cap_bps=self.cap_bps,
         )
+
+
+NO_MEMORY = NO_DIGEST
+"""Digest of what a job remembers where that is nothing."""
+REFERENCE_BIT = 255
+"""Bit of :attr:`Settlement.included` that says that the reference row is part of the matrix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +97,23 @@ class Settlement:
 
     included: int
     commitment_ys: tuple[int, ...]
+    history: tuple[tuple[int, int], ...]
     gram: bytes
     weights: tuple[int, ...]
     scores: tuple[int, ...]
     payouts: tuple[int, ...]
     next_scale_exponent: int
+    next_memory_digest: bytes
     aggregate_commitment: bytes
     aggregate_root: bytes
     aggregate_cid: bytes
     aggregate_bytes: int
+    witness: Witness
+
+    @property
+    def reference(self) -> bool:
+        """Whether the reference row is part of the matrix."""
+        return bool(self.included >> REFERENCE_BIT & 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +155,17 @@ class RoundOpened:
     scale_exponent: int
     commit_end: int
     settle_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceCommitted:
+    """The owner committed the reference row of a round that has not opened; the latest one counts."""
+
+    job_id: int
+    number: int
+    commitment: bytes
+    cid: bytes
+    payload_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +268,7 @@ Event = (
     JobCreated
     | TrainerJoined
     | TrainerLeft
+    | ReferenceCommitted
     | RoundOpened
     | UpdateCommitted
     | RoundSettled

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from market.domain import (
+    NO_MEMORY,
+    REFERENCE_BIT,
     WHOLE_BPS,
     Address,
     BondPosted,
@@ -22,6 +24,7 @@ from market.domain import (
     JobTerms,
     PayoutClaimed,
     Phase,
+    ReferenceCommitted,
     RefundWithdrawn,
     RewardWithdrawn,
     RoundOpened,
@@ -36,9 +39,10 @@ from market.errors import ForbiddenTransition
 
 @dataclass(frozen=True, slots=True)
 class RoundState:
-    """One round: its timetable, its commitments in order, its settlement, what overturned it and who has claimed."""
+    """One round: timetable, reference row, commitments in order, settlement, what overturned it and who has claimed."""
 
     opened: RoundOpened
+    reference: ReferenceCommitted | None = None
     commits: tuple[UpdateCommitted, ...] = ()
     settled: RoundSettled | None = None
     overturned: SettlementOverturned | None = None
@@ -96,6 +100,8 @@ class JobState:
         What trainers, aggregators and challengers have in the job, without those who have nothing.
     slashed
         Aggregators who lost bond and place.
+    reference
+        The reference row of the round that opens next.
 
     """
 
@@ -108,6 +114,7 @@ class JobState:
     rewards: Mapping[Address, int] = field(default_factory=_nothing)
     slashed: frozenset[Address] = frozenset()
     rounds: tuple[RoundState, ...] = ()
+    reference: ReferenceCommitted | None = None
 
     @property
     def terms(self) -> JobTerms:
@@ -164,6 +171,15 @@ class JobState:
             if state.phase(now) is Phase.FINAL and state.payouts.get(trainer) and trainer not in state.claimed
         }
 
+    def settled_before(self, number: int) -> RoundState | None:
+        """Return the latest round before ``number`` that was settled and not overturned: its aggregate is a row."""
+        return next((state for state in reversed(self.settled_rounds) if state.number < number), None)
+
+    def memory_digest(self, number: int) -> bytes:
+        """Return the digest of what the job remembers when round ``number`` opens."""
+        before = self.settled_before(number)
+        return NO_MEMORY if before is None or before.settled is None else before.settled.settlement.next_memory_digest
+
     def next_scale_exponent(self) -> int:
         """Return the scale exponent with which the next round would open."""
         if self.latest is None:
@@ -195,12 +211,16 @@ def apply(state: JobState, event: Event) -> JobState:  # noqa: PLR0911, PLR0912 
         case TrainerLeft():
             _demand(state.stakes.get(event.trainer) == event.stake, event)
             return replace(state, stakes=_without(state.stakes, event.trainer))
+        case ReferenceCommitted():
+            _demand(event.number == len(state.rounds) + 1 and state.terms.reference and not state.closed, event)
+            return replace(state, reference=event)
         case RoundOpened():
             _demand(event.number == len(state.rounds) + 1, event)
             _demand(event.scale_exponent == state.next_scale_exponent(), event)
             _demand(event.settle_end == event.commit_end + state.terms.settle_seconds, event)
             _demand(refusal_to_open(state, event.commit_end - state.terms.commit_seconds) is None, event)
-            return replace(state, rounds=(*state.rounds, RoundState(opened=event)))
+            opened = RoundState(opened=event, reference=state.reference)
+            return replace(state, rounds=(*state.rounds, opened), reference=None)
         case UpdateCommitted():
             _demand(event.trainer in state.stakes, event)
             return _replace_round(state, event.number, _committed(_live(state, event), event))
@@ -247,7 +267,20 @@ def refusal_to_open(state: JobState, now: int) -> str | None:
         return "Market_AllRoundsSettled"
     if now >= state.terms.deadline:
         return "Market_DeadlinePassed"
-    return "Market_TooFewTrainers" if len(state.stakes) < state.terms.min_trainers else None
+    if len(state.stakes) < state.terms.min_trainers:
+        return "Market_TooFewTrainers"
+    return "Market_NoReference" if state.terms.reference and state.reference is None else None
+
+
+def refusal_to_commit_reference(state: JobState, caller: Address, now: int) -> str | None:
+    """Say why ``caller`` cannot commit the next round's reference row at ``now``."""
+    if caller != state.created.owner:
+        return "Market_NotOwner"
+    if not state.terms.reference:
+        return "Market_NoReferenceAsked"
+    if state.closed:
+        return "Market_JobClosed"
+    return "Market_WrongPhase" if state.phase(now) in (Phase.OPEN, Phase.SETTLING) else None
 
 
 def refusal_to_join(state: JobState, trainer: Address, stake: int) -> str | None:
@@ -296,6 +329,8 @@ def refusal_to_settle(state: JobState, number: int, aggregator: Address, include
     total = len(target.commits)
     if total < state.terms.min_trainers:
         return "Market_TooFewTrainers"
+    if state.terms.reference:
+        included &= ~(1 << REFERENCE_BIT)
     if included >> total:
         return "Market_UnknownTrainers"
     return "Market_TooManyExcluded" if total - included.bit_count() > state.terms.byzantine else None

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from aggregator.bn254 import Point, check_point, encode_point
 from aggregator.commitments import ADDRESS_BYTES, RoundId, address_word, uint_word
 from aggregator.errors import InvalidPoint, OutOfRange, WrongShape
+from aggregator.products import Layout, Products, unpack_products
 from aggregator.settlement import RoundRules
 
 ID_BYTES = 32
+NO_DIGEST = bytes(32)
+"""Digest of no memory at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class GramStatement:
-    """``gram`` is the Gram matrix of the vectors committed in ``commitments``, for this round and no other.
+    """``gram`` has the inner products of the vectors committed in ``commitments``, for this round and no other.
 
-    Fields and order are those of IProofVerifier.GramStatement; ``rules`` holds rule, score, f, d, b, h and the budget.
+    Fields and order are those of IProofVerifier.GramStatement; ``rules`` holds the job's part.
 
     Attributes
     ----------
@@ -25,9 +28,11 @@ class GramStatement:
     stakes
         Their stakes.
     commitments
-        Their commitments.
+        Commitments of all rows: the updates, then the extra rows that are there; extra rows may be infinity.
     gram
-        See :func:`aggregator.gram.pack_gram`.
+        See :func:`aggregator.products.pack_products`.
+    reference, previous, history
+        Which extra rows there are; see :class:`aggregator.products.Layout`.
 
     """
 
@@ -38,11 +43,36 @@ class GramStatement:
     stakes: tuple[int, ...]
     commitments: tuple[Point, ...]
     gram: bytes
+    reference: bool = False
+    previous: bool = False
+    history: bool = False
 
     @property
     def updates(self) -> int:
         """``n``."""
-        return len(self.commitments)
+        return len(self.trainers)
+
+    @property
+    def layout(self) -> Layout:
+        """Which rows there are."""
+        return Layout(self.updates, self.reference, self.previous, self.history)
+
+    @property
+    def products(self) -> Products:
+        """The posted inner products.
+
+        Raises
+        ------
+        WrongShape
+            If there are more or fewer bytes.
+
+        """
+        return unpack_products(self.gram, self.layout)
+
+    @property
+    def history_commitments(self) -> tuple[Point, ...]:
+        """Commitments of the running sums; none where they are no rows."""
+        return self.commitments[-self.updates :] if self.history else ()
 
     def check(self) -> None:
         """Check what Solidity's types and the verifier's first lines check.
@@ -54,15 +84,18 @@ class GramStatement:
         OutOfRange
             If a number does not fit its type.
         InvalidPoint
-            If a commitment is infinity or not on the curve.
+            If an update's commitment is infinity, or any is not on the curve.
 
         """
-        if not self.updates:
+        layout = self.layout
+        if not layout.updates:
             raise WrongShape("a statement is about at least one update")
-        if not len(self.trainers) == len(self.stakes) == self.updates:
-            raise WrongShape(f"{len(self.trainers)} trainers, {len(self.stakes)} stakes, {self.updates} commitments")
-        if len(self.gram) != self.updates * (self.updates + 1) * 4:
-            raise WrongShape(f"{len(self.gram)} bytes are not the upper triangle for {self.updates} updates")
+        if len(self.stakes) != layout.updates or len(self.commitments) != layout.total:
+            raise WrongShape(
+                f"{layout.updates} trainers, {len(self.stakes)} stakes, {len(self.commitments)} of {layout.total} rows"
+            )
+        if len(self.gram) != layout.packed_bytes:
+            raise WrongShape(f"{len(self.gram)} bytes are not the inner products of {layout.total} rows")
         if any(len(trainer) != ADDRESS_BYTES for trainer in self.trainers):
             raise WrongShape("a trainer's address has 20 bytes")
         rules = self.rules
@@ -73,15 +106,17 @@ class GramStatement:
             ("bits", rules.bits, 8),
             ("headroom_bits", rules.headroom_bits, 8),
             ("budget", rules.budget, 128),
+            ("floor_bps", rules.floor_bps, 16),
+            ("cap_bps", rules.cap_bps, 16),
             *(("stake", stake, 128) for stake in self.stakes),
         ):
             if value < 0 or value >> bits:
                 raise OutOfRange(f"{name} {value} is not a uint{bits}")
         if not -(1 << 15) <= self.scale_exponent < 1 << 15:
             raise OutOfRange(f"scale exponent {self.scale_exponent} is not an int16")
-        for commitment in self.commitments:
+        for place, commitment in enumerate(self.commitments):
             check_point(commitment)
-            if commitment is None:
+            if commitment is None and place < layout.updates:
                 raise InvalidPoint("a commitment is the point at infinity")
 
     def encode(self, srs_digest: bytes) -> bytes:
@@ -99,7 +134,13 @@ class GramStatement:
                 uint_word(rules.headroom_bits),
                 self.scale_exponent.to_bytes(32, "big", signed=True),
                 uint_word(rules.budget),
+                uint_word(rules.floor_bps),
+                uint_word(rules.cap_bps),
+                uint_word(self.reference),
+                uint_word(self.previous),
+                uint_word(self.history),
                 uint_word(self.updates),
+                uint_word(self.layout.total),
                 *(address_word(trainer) for trainer in self.trainers),
                 *(uint_word(stake) for stake in self.stakes),
                 *(encode_point(commitment) for commitment in self.commitments),
@@ -109,10 +150,20 @@ class GramStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """What spares a contract a computation; see IProofVerifier.Witness. ``carried`` is encoded memory."""
+
+    carried: bytes = b""
+    rule_hints: bytes = b""
+    score_hints: bytes = b""
+    floor_hints: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A whole settlement: the Gram statement and what its rule makes of the matrix; see IProofVerifier.Statement.
 
-    ``aggregate_commitment`` is compressed.
+    ``aggregate_commitment`` is compressed. That a reference is expected, ``gram.rules`` says.
     """
 
     gram: GramStatement
@@ -121,6 +172,9 @@ class Statement:
     payouts: tuple[int, ...]
     aggregate_commitment: bytes
     next_scale_exponent: int
+    memory_digest: bytes = NO_DIGEST
+    next_memory_digest: bytes = NO_DIGEST
+    witness: Witness = Witness()
 
 
 def id_word(name: str) -> bytes:

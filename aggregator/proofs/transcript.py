@@ -62,7 +62,7 @@ class Transcript:
 class GramTranscript:
     """The Gram argument's schedule: statement, mask -> lambdas, correlation -> z, evaluations -> gamma."""
 
-    TAG: Final = "gramercy/gram/1"
+    TAG: Final = "gramercy/gram/2"
 
     def __init__(self, statement: bytes) -> None:
         self._transcript = Transcript(self.TAG)
@@ -75,12 +75,12 @@ class GramTranscript:
         self._advance(0, 0)
         return self._transcript.state
 
-    def mask(self, commitment: Point, square: int, updates: int) -> tuple[int, ...]:
-        """Bind ``C_m`` and ``mu``; return ``lambda_i``, 128 bits for each update."""
+    def mask(self, commitment: Point, square: int, rows: int) -> tuple[int, ...]:
+        """Bind ``C_m`` and ``mu``; return ``lambda_i``, 128 bits for each row."""
         self._advance(0, 1)
         self._transcript.absorb("mask", encode_point(commitment) + uint_word(square))
         seed = self._transcript.challenge("lambda")
-        return tuple(int.from_bytes(keccak(seed + uint_word(i)), "big") >> (256 - LAMBDA_BITS) for i in range(updates))
+        return tuple(int.from_bytes(keccak(seed + uint_word(i)), "big") >> (256 - LAMBDA_BITS) for i in range(rows))
 
     def correlation(self, commitment: Point) -> int:
         """Bind ``S``; return ``z``."""

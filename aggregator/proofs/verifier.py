@@ -5,11 +5,13 @@ from __future__ import annotations
 from aggregator.bn254 import G2_GENERATOR, GENERATOR, R, compress, kernel
 from aggregator.commitments import linear_combination
 from aggregator.errors import GramercyError, InvalidProof
-from aggregator.gram import unpack_gram
+from aggregator.proofs.carried import Carried, next_history
 from aggregator.proofs.gram_proof import GramProof
 from aggregator.proofs.prover import check_room, combined_square
 from aggregator.proofs.statement import GramStatement, Statement
 from aggregator.proofs.transcript import GramTranscript
+from aggregator.rules import get_rule
+from aggregator.scores import get_score
 from aggregator.settlement import settle
 from aggregator.srs import VerifyingKey
 
@@ -25,14 +27,30 @@ def verify(key: VerifyingKey, statement: Statement, proof: bytes) -> None:
         If the statement is malformed.
 
     """
-    verify_gram(key, statement.gram, proof)
-    gram = statement.gram
-    outcome = settle(gram.rules, unpack_gram(gram.gram, gram.updates), gram.stakes, scale_exponent=gram.scale_exponent)
+    gram, witness = statement.gram, statement.witness
+    verify_gram(key, gram, proof)
+    if gram.reference and not gram.rules.reference:
+        raise InvalidProof("the job has no reference", field="reference")
+    if not (get_rule(gram.rules.rule).settles and get_score(gram.rules.score).settles):
+        raise InvalidProof(f"no job settles by {gram.rules.rule} and {gram.rules.score}", field="rule")
+    carried = Carried.decode(witness.carried)
+    outcome = settle(
+        gram.rules,
+        gram.products,
+        gram.stakes,
+        scale_exponent=gram.scale_exponent,
+        trainers=gram.trainers,
+        memory=carried.score,
+    )
+    history, points = next_history(carried.history, gram)
     for name, posted, expected in (
+        ("memory digest", statement.memory_digest, carried.digest),
         ("weights", statement.weights, outcome.weights),
         ("scores", statement.scores, outcome.scores),
         ("payouts", statement.payouts, outcome.payouts),
         ("next scale exponent", statement.next_scale_exponent, outcome.next_scale_exponent),
+        ("history", gram.history_commitments, points),
+        ("next memory digest", statement.next_memory_digest, Carried(outcome.memory, history).digest),
         ("aggregate commitment", statement.aggregate_commitment, aggregate_commitment(gram, outcome.weights)),
     ):
         if posted != expected:
@@ -41,14 +59,14 @@ def verify(key: VerifyingKey, statement: Statement, proof: bytes) -> None:
 
 def aggregate_commitment(statement: GramStatement, weights: tuple[int, ...]) -> bytes:
     """Return ``sum_i w_i C_i``, compressed: the commitment to the aggregate."""
-    return compress(linear_combination(statement.commitments, weights))
+    return compress(linear_combination(statement.commitments[: statement.updates], weights))
 
 
 def verify_gram(key: VerifyingKey, statement: GramStatement, proof: bytes) -> None:
-    """Check that ``statement.gram`` is the Gram matrix of the committed vectors.
+    """Check that ``statement.gram`` has the inner products of the committed vectors, extra rows included.
 
-    Steps and names are those of docs/protocol.md, "The Gram argument". Cost: n + 7 scalar multiplications and one
-    product of three pairings; d does not appear.
+    Steps and names are those of docs/protocol.md, "The Gram argument". Cost: m + 7 scalar multiplications for
+    m rows and one product of three pairings; d does not appear.
 
     Raises
     ------
@@ -62,7 +80,7 @@ def verify_gram(key: VerifyingKey, statement: GramStatement, proof: bytes) -> No
     check_room(key.size, statement.rules.dimension)
     p = GramProof.decode(proof)
     transcript = GramTranscript(statement.encode(key.digest))
-    lambdas = transcript.mask(p.mask, p.mask_square, statement.updates)
+    lambdas = transcript.mask(p.mask, p.mask_square, statement.layout.total)
     square = combined_square(statement, lambdas, p.mask_square)
     z = transcript.correlation(p.correlation)
     gamma = transcript.evaluations(p.at_z, p.at_inverse, p.correlation_at_z)

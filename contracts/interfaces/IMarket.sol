@@ -59,6 +59,9 @@ interface IMarket {
     /// @param deadline No round opens at or after this chain time.
     /// @param rule Rule id.
     /// @param score Score id.
+    /// @param hasReference Whether the owner commits a reference row for each round before it opens.
+    /// @param floorBps Share of the round budget, in 1/10000, that is split without the reference.
+    /// @param capBps Largest share of the round budget, in 1/10000, that one trainer gets in a round; 1 to 10000.
     struct JobTerms {
         address token;
         IProofVerifier verifier;
@@ -81,6 +84,9 @@ interface IMarket {
         uint64 deadline;
         bytes32 rule;
         bytes32 score;
+        bool hasReference;
+        uint16 floorBps;
+        uint16 capBps;
     }
 
     /// @notice A job's accounts.
@@ -106,6 +112,9 @@ interface IMarket {
     /// @param aggregateCommitment, aggregateRoot See Settlement.
     /// @param settledBy The aggregator who settled it.
     /// @param weightSum Sum of the weights: bounds the entries of the aggregate.
+    /// @param previousSettled Latest round before that was settled and not overturned; 0 for none.
+    /// @param referenceCommitment The owner's reference row, compressed; 0 where there is none.
+    /// @param memoryDigest What the job remembered when the round opened; nextMemoryDigest what it does after.
     struct Round {
         uint64 commitEnd;
         uint64 settleEnd;
@@ -119,6 +128,10 @@ interface IMarket {
         bytes32 aggregateRoot;
         address settledBy;
         uint64 weightSum;
+        uint32 previousSettled;
+        bytes32 referenceCommitment;
+        bytes32 memoryDigest;
+        bytes32 nextMemoryDigest;
     }
 
     /// @notice A trainer's share of a settled round.
@@ -128,23 +141,30 @@ interface IMarket {
     }
 
     /// @notice What an aggregator posts for a round.
-    /// @param included Bit i set: the round's i-th commitment is part of the aggregate.
-    /// @param commitmentYs The y coordinates of the included commitments, in order: the market keeps only x and a sign.
-    /// @param gram, weights, scores, payouts, nextScaleExponent, aggregateCommitment See IProofVerifier.Statement.
+    /// @param included Bit i set: the round's i-th commitment is part of the aggregate. Bit 255 set: the reference row is
+    /// part of the matrix; in a job with a reference it is left out only where it is unusable.
+    /// @param commitmentYs The y coordinates of the included commitments, in order, then of the reference and of the
+    /// previous aggregate's commitment where those are rows: the market keeps only x and a sign.
+    /// @param history Commitments of the running sums where those are rows, else empty; the verifier knows what they are.
+    /// @param gram, weights, scores, payouts, nextScaleExponent, nextMemoryDigest, aggregateCommitment, witness
+    /// See IProofVerifier.Statement.
     /// @param aggregateRoot Merkle root of the published aggregate's entries, see docs/protocol.md.
     /// @param aggregateCid CID of the published aggregate; aggregateBytes its size.
     struct Settlement {
         uint256 included;
         uint256[] commitmentYs;
+        IProofVerifier.Point[] history;
         bytes gram;
         uint64[] weights;
         int256[] scores;
         uint128[] payouts;
         int16 nextScaleExponent;
+        bytes32 nextMemoryDigest;
         bytes32 aggregateCommitment;
         bytes32 aggregateRoot;
         bytes aggregateCid;
         uint64 aggregateBytes;
+        IProofVerifier.Witness witness;
     }
 
     event JobCreated(
@@ -152,6 +172,9 @@ interface IMarket {
     );
     event TrainerJoined(uint256 indexed jobId, address indexed trainer, uint256 stake);
     event TrainerLeft(uint256 indexed jobId, address indexed trainer, uint256 stake, address recipient);
+    event ReferenceCommitted(
+        uint256 indexed jobId, uint32 indexed round, bytes32 commitment, bytes cid, uint64 payloadBytes
+    );
     event RoundOpened(
         uint256 indexed jobId, uint32 indexed round, int16 scaleExponent, uint64 commitEnd, uint64 settleEnd
     );
@@ -212,6 +235,8 @@ interface IMarket {
     error Market_DuplicateCommitment(uint256 jobId, uint32 round, bytes32 commitment);
     error Market_InvalidCommitment(uint256 x, uint256 y);
     error Market_WrongCommitment(uint256 index);
+    error Market_NoReferenceAsked(uint256 jobId);
+    error Market_NoReference(uint256 jobId, uint32 round);
     error Market_UnknownTrainers(uint256 included, uint256 committed);
     error Market_TooManyExcluded(uint256 excluded, uint256 byzantine);
     error Market_WrongLength(bytes32 field, uint256 length, uint256 expected);
@@ -238,6 +263,17 @@ interface IMarket {
 
     /// @notice Takes the whole stake back. Refused while a round that holds the trainer's commitment is not terminal.
     function leaveJob(uint256 jobId, address recipient) external;
+
+    /// @notice Commits the reference row of the round that opens next, in a job that has a reference; its owner alone
+    /// may. The round cannot open without it; until it opens, a later one takes its place.
+    /// @param commitment A point of the curve other than infinity; its compressed form is recorded.
+    /// @param cid CID of the payload; payloadBytes its exact size.
+    function commitReference(
+        uint256 jobId,
+        IProofVerifier.Point calldata commitment,
+        bytes calldata cid,
+        uint64 payloadBytes
+    ) external;
 
     /// @notice Opens the next round; anybody may call it once the previous round is terminal.
     function openRound(uint256 jobId) external returns (uint32 round);

@@ -12,7 +12,9 @@ interface IProofVerifier {
         uint256 y;
     }
 
-    /// @notice What the Gram argument binds: the round, the job's terms, the committed updates and their Gram matrix.
+    /// @notice What the Gram argument binds: the round, the job's terms, the commitments of all rows, and their products.
+    /// @dev Rows, in this order: the n updates, then those of the extra rows that are there: the owner's reference, the
+    /// aggregate of the latest settled round, and the running sums of the n updates' trainers.
     /// @param chainId Chain on which the market lives.
     /// @param market The market that asks.
     /// @param jobId Job of the round.
@@ -25,10 +27,15 @@ interface IProofVerifier {
     /// @param headroomBits h of the scale rule, see docs/protocol.md.
     /// @param scaleExponent e: an entry q of this round stands for q * 2^e.
     /// @param budget Round budget, in wei or token units.
-    /// @param trainers Included trainers, in the order of their commitments.
+    /// @param floorBps Share of the budget, in 1/10000, that is split without the reference.
+    /// @param capBps Largest share of the budget, in 1/10000, that one trainer gets.
+    /// @param hasReference Whether the reference row is there.
+    /// @param previous Whether the previous aggregate is there.
+    /// @param history Whether the running sums are there.
+    /// @param trainers n included trainers, in the order of their commitments.
     /// @param stakes Their stakes.
-    /// @param commitments Their commitments C_i.
-    /// @param gram Upper triangle of the Gram matrix, row by row, diagonal included: big-endian int64 each.
+    /// @param commitments Commitments of all rows; extra rows may be infinity.
+    /// @param gram Inner products of all rows, as GramMatrix unpacks them.
     struct GramStatement {
         uint256 chainId;
         address market;
@@ -42,19 +49,39 @@ interface IProofVerifier {
         uint8 headroomBits;
         int16 scaleExponent;
         uint128 budget;
+        uint16 floorBps;
+        uint16 capBps;
+        bool hasReference;
+        bool previous;
+        bool history;
         address[] trainers;
         uint128[] stakes;
         Point[] commitments;
         bytes gram;
     }
 
+    /// @notice What spares the verifier a computation; it changes no outcome.
+    /// @param carried What the job remembers of earlier rounds: the bytes behind memoryDigest, see docs/protocol.md.
+    /// @param ruleHints Hints of the rule.
+    /// @param scoreHints Hints of the score.
+    /// @param floorHints Hints of the score that splits the floor.
+    struct Witness {
+        bytes carried;
+        bytes ruleHints;
+        bytes scoreHints;
+        bytes floorHints;
+    }
+
     /// @notice Everything a settlement claims about one round.
-    /// @param gram The round, its updates and their Gram matrix.
+    /// @param gram The round, its rows and their inner products.
     /// @param weights w: integer weights, in units of 2^-32.
     /// @param scores Contribution scores.
     /// @param payouts Split of the budget; the sum may be less.
     /// @param aggregateCommitment Commitment to sum w_i u_i: the compressed point sum w_i C_i.
     /// @param nextScaleExponent Scale exponent of the following round.
+    /// @param referenceExpected Whether the job has a reference; where its row is missing all the same, it was unusable.
+    /// @param memoryDigest Keccak-256 of what the job remembers of earlier rounds; 0 where that is nothing.
+    /// @param nextMemoryDigest The same for the following round.
     struct Statement {
         GramStatement gram;
         uint64[] weights;
@@ -62,6 +89,10 @@ interface IProofVerifier {
         uint128[] payouts;
         bytes32 aggregateCommitment;
         int16 nextScaleExponent;
+        bool referenceExpected;
+        bytes32 memoryDigest;
+        bytes32 nextMemoryDigest;
+        Witness witness;
     }
 
     /// @notice What a settled round has on record about its aggregate A = sum w_i u_i.
@@ -93,6 +124,7 @@ interface IProofVerifier {
     /// @param evidence An encoding of the verifier's own; see AggregateFault.Evidence.
     function verifyFault(AggregateClaim calldata aggregate, bytes calldata evidence) external view;
 
-    /// @notice Whether jobs with this rule, score and dimension can be settled through this verifier.
-    function supportsJob(bytes32 rule, bytes32 score, uint64 dimension) external view returns (bool);
+    /// @notice Whether jobs with this rule, score and dimension, and with a reference or without, can be settled through
+    /// this verifier.
+    function supportsJob(bytes32 rule, bytes32 score, uint64 dimension, bool hasReference) external view returns (bool);
 }

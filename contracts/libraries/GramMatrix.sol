@@ -8,9 +8,9 @@ pragma solidity 0.8.37;
 /// Loops over pairs read and write memory without bounds checks: a settlement of 64 updates has to fit a transaction.
 /// Every index below is less than m * m, the length that `unpack` allocates.
 library GramMatrix {
-    /// @dev Bound on the squares of extra rows: d < 2^31 entries below 2^47 in magnitude stay below 2^125, running sums
-    /// too; what is larger is not taken, so that products of two squares fit a word.
-    uint256 private constant MAX_EXTRA_SQUARE = 1 << 122;
+    /// @dev Bound on the squares of extra rows: the previous aggregate is below 2^125, and running sums below 2^121;
+    /// what is larger is not taken, so that products of two squares fit a word.
+    uint256 private constant MAX_EXTRA_SQUARE = 1 << 126;
 
     error Gram_WrongLength(bytes32 field, uint256 length, uint256 expected);
     error Gram_OutOfRange(uint256 i, uint256 j, int256 value);
@@ -28,7 +28,7 @@ library GramMatrix {
 
     /// @dev `unpack`, and refuses what is no Gram matrix of updates of this dimension and range, and extra rows.
     /// Updates: every squared norm is 0 to d * 2^(2b-2), and 2|g_ij| <= g_ii + g_jj, so that squared distances are never
-    /// negative; the two together bound every |g_ij| by d * 2^(2b-2). Extra rows: the square is 0 to 2^122, and
+    /// negative; the two together bound every |g_ij| by d * 2^(2b-2). Extra rows: the square is 0 to 2^126, and
     /// g_ej^2 <= g_ee * g_jj for every row j before (Cauchy and Schwarz).
     function decode(bytes calldata packed, uint256 n, uint256 extras, uint256 dimension, uint256 bits)
         internal
@@ -112,7 +112,7 @@ library GramMatrix {
         }
     }
 
-    /// @dev Squares before row e are at most 2^122, and a product is an int128, so that no square or product overflows.
+    /// @dev Squares before row e are at most 2^126, and a product is an int128, so that no square or product overflows.
     function _checkExtra(int256[] memory g, uint256 e, uint256 m) private pure {
         unchecked {
             int256 square = entry(g, e * m + e);

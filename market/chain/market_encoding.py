@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, fields
 from typing import Any
 
 from aggregator.bn254 import Point
+from aggregator.proofs.statement import Witness
 from market.domain import (
     BondPosted,
     BondWithdrawn,
@@ -15,6 +16,7 @@ from market.domain import (
     JobCreated,
     JobTerms,
     PayoutClaimed,
+    ReferenceCommitted,
     RefundWithdrawn,
     RewardWithdrawn,
     RoundOpened,
@@ -34,8 +36,7 @@ def encode_id(text: str) -> bytes:
 
 def encode_terms(terms: JobTerms) -> tuple[Any, ...]:
     """Return the terms as the contract takes them."""
-    *numbers, rule, score = astuple(terms)
-    return (*numbers, encode_id(rule), encode_id(score))
+    return tuple(encode_id(value) if name in _IDS else value for name, value in _named(terms))
 
 
 def decode_terms(values: Any) -> JobTerms:
@@ -56,8 +57,17 @@ def encode_settlement(settlement: Settlement) -> tuple[Any, ...]:
 
 def decode_settlement(values: Any) -> Settlement:
     """Return the settlement as the contract gives it."""
-    found: Any = (tuple(value) if isinstance(value, list) else value for value in fields_of(values))
-    return Settlement(*found)
+    found = dict(zip((field.name for field in fields(Settlement)), fields_of(values), strict=True))
+    lists: dict[str, Any] = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
+    points = tuple(tuple(fields_of(point)) for point in found["history"])
+    return Settlement(**{**found, **lists, "history": points, "witness": Witness(*fields_of(found["witness"]))})
+
+
+_IDS = frozenset({"rule", "score"})
+
+
+def _named(terms: JobTerms) -> Iterator[tuple[str, Any]]:
+    return ((field.name, getattr(terms, field.name)) for field in fields(JobTerms))
 
 
 def _decode_id(word: bytes) -> str:
@@ -102,6 +112,9 @@ DECODERS: dict[str, Callable[[Any], Event]] = {
     "JobCreated": _decode_created,
     "TrainerJoined": lambda a: TrainerJoined(a["jobId"], a["trainer"], a["stake"]),
     "TrainerLeft": lambda a: TrainerLeft(a["jobId"], a["trainer"], a["stake"], a["recipient"]),
+    "ReferenceCommitted": lambda a: ReferenceCommitted(
+        a["jobId"], a["round"], a["commitment"], a["cid"], a["payloadBytes"]
+    ),
     "RoundOpened": lambda a: RoundOpened(a["jobId"], a["round"], a["scaleExponent"], a["commitEnd"], a["settleEnd"]),
     "UpdateCommitted": lambda a: UpdateCommitted(
         a["jobId"], a["round"], a["trainer"], a["index"], a["commitment"], a["cid"], a["payloadBytes"]

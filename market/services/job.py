@@ -254,9 +254,8 @@ class Job:
     def _advance(self, before: Vector, rounds_settled: int) -> Vector:
         state = self.state.settled_rounds[rounds_settled - 1]
         opened = self.aggregate(state)
-        weight_sum = sum(state.settled.settlement.weights) if state.settled else 0
         try:
-            return self.quantiser(state).apply(before, opened.entries, weight_sum)
+            return self.quantiser(state).apply(before, opened.entries)
         except OutOfRange as error:
             raise PayloadError(f"the aggregate of round {state.number} cannot be applied: {error.message}") from None
 

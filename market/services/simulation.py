@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from aggregator.commitments import ADDRESS_BYTES
 from aggregator.fixedpoint import IntVector
 from aggregator.gram import gram_matrix, weighted_sum
+from aggregator.products import Products
 from aggregator.settlement import Outcome, RoundRules, settle
 from market.services.job import Vector
 from market.services.manifest import Manifest
@@ -82,11 +84,12 @@ def simulate(
         updates = [entries[place] for place in range(len(trainers))]
         outcome = settle(
             rules,
-            gram_matrix(updates, bits=rules.bits),
+            Products.of_updates(gram_matrix(updates, bits=rules.bits).tolist()),
             [trainer.stake for trainer in trainers],
             scale_exponent=exponent,
+            trainers=[place.to_bytes(ADDRESS_BYTES, "big") for place in range(len(trainers))],
         )
-        model = quantiser.apply(model, weighted_sum(updates, outcome.weights), outcome.weight_sum)
+        model = quantiser.apply(model, weighted_sum(updates, outcome.weights))
         exponent = outcome.next_scale_exponent
         done.append(SimulatedRound(model, evaluate_vector(task, schema, model, validation), outcome))
         progress(number)

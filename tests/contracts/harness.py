@@ -51,6 +51,7 @@ TRANSACTION_GAS_CAP = 1 << 24
 GENESIS_TIME = 4_000_000_000  # beyond any wall clock, which py-evm would otherwise mix in
 ACCOUNTS = 80
 _BLOCK_GAS_LIMIT = 40_000_000
+_EXECUTION_GAS = 1 << 27
 
 
 class Reverted(Exception):
@@ -147,6 +148,13 @@ class Chain:
             raise self._backend.failure
         return receipt
 
+    def execute(self, code: bytes, data: bytes, *, gas: int = _EXECUTION_GAS) -> tuple[bool, bytes, int]:
+        """Run deployed code without an account or a transaction: success, output and gas of the execution alone."""
+        vm = self._backend.chain.get_vm(self._backend.chain.header)
+        nobody = bytes(19) + b"\xff"
+        computation = vm.execute_bytecode(nobody, 0, gas, nobody, nobody, 0, data, code)
+        return not computation.is_error, bytes(computation.output), computation.get_gas_used()
+
     def balance(self, address: str) -> int:
         """Return an account's balance in wei."""
         return self.w3.eth.get_balance(Web3.to_checksum_address(address))
@@ -207,15 +215,21 @@ def decode_refusal(error: Reverted) -> Refusal:
 
 def artifact(name: str) -> dict[str, Any]:
     """Return ABI and bytecode of a published contract, else of a double."""
-    return _published(name) if (compile_contracts.ARTIFACTS / f"{name}.json").exists() else doubles()[name]
+    if (compile_contracts.ARTIFACTS / f"{name}.json").exists():
+        return _published(name)
+    file = DOUBLES / f"{name}.sol"
+    return (_compiled((file,)) if file.exists() else doubles())[name]
 
 
 @cache
 def doubles() -> dict[str, dict[str, Any]]:
     """Return ABI and bytecode of every contract of ``doubles/*.sol`` by name, compiling what is new or changed."""
-    paths = {
-        f"tests/contracts/doubles/{path.name}": CACHE / f"{path.stem}.json" for path in sorted(DOUBLES.glob("*.sol"))
-    }
+    return _compiled(tuple(sorted(DOUBLES.glob("*.sol"))))
+
+
+@cache
+def _compiled(files: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
+    paths = {f"tests/contracts/doubles/{path.name}": CACHE / f"{path.stem}.json" for path in files}
     digests = {source: _digest(source) for source in paths}
     stale = [source for source, path in paths.items() if _cached(path, digests[source]) is None]
     if stale:

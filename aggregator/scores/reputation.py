@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 from aggregator.errors import InvalidInput, WrongShape
 from aggregator.products import Products
+from aggregator.residuals import without_previous
 from aggregator.roster import ADDRESS_BYTES, MAX_ENTRIES, successors
 from aggregator.scores.base import Scored, weighted_sums
-from aggregator.similarity import SIMILARITY_ONE, cosine, length
+from aggregator.similarity import SIMILARITY_ONE
 
 KEPT, OF = 19, 20
 """alpha = 0.95, the paper's: the share of a reputation that a round leaves as it was."""
@@ -77,14 +79,20 @@ class Reputation:
 
 
 def similarities_to_aggregate(products: Products, weights: Sequence[int]) -> list[int] | None:
-    """Return ``phi_i``, the positive part of the cosine of update i and ``sum_j w_j u_j``; None where that is zero."""
-    gram = products.gram
+    """Return ``phi_i``, the positive part of the cosine of update i and ``sum_j w_j u_j``; None where that is zero.
+
+    As in the score "cosine", the previous aggregate is projected out of both first, so that a replay is similar to
+    nothing: ``floor(2^32 (G' w)_i / isqrt(g'_ii w^T G' w))``, 0 where it is negative, at most ``2^32``.
+    """
+    gram = without_previous(products).gram
     sums = weighted_sums(gram, weights)
     square = sum(weight * value for weight, value in zip(weights, sums, strict=True))
     if square <= 0:
         return None
-    whole = length(square)
-    return [cosine(sums[i], length(gram[i][i]), whole) for i in range(products.n)]
+    return [
+        min(SIMILARITY_ONE, SIMILARITY_ONE * value // isqrt(gram[i][i] * square)) if value > 0 < gram[i][i] else 0
+        for i, value in enumerate(sums)
+    ]
 
 
 def encode_reputations(entries: Sequence[Entry]) -> bytes:

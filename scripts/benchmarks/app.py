@@ -136,7 +136,7 @@ def _gas(asked: argparse.Namespace) -> Figures:
             }
         )
     headline = {key: rows[0][key] for key in ("verify_gas", "settle_gas", "proof_bytes")} if len(rows) == 1 else {}
-    return {**headline, "rows": rows}
+    return {**headline, "rows": rows, "contracts": gas.recorded_contracts()}
 
 
 def _peers(asked: argparse.Namespace) -> Figures:

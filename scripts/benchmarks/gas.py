@@ -6,6 +6,7 @@ and a real proof. Gas is what the receipt says: transaction base and calldata in
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,12 +34,13 @@ from market.chain.rpc import connect, fast_forward, next_block_time
 from market.chain.transactions import send
 from market.domain import NATIVE_COIN, JobTerms, Settlement
 from scripts.benchmarks.inputs import BUDGET, SEED, Parameters, blinding, open_srs, rules, similar_update, stake
-from scripts.benchmarks.process import Figures, serve
+from scripts.benchmarks.process import ROOT, Figures, serve
 from scripts.benchmarks.terminal import counted
 
 VERIFY_LIMITS = {8: 300_000, 20: 500_000, 32: 850_000}
 SETTLE_LIMITS = {32: 3_000_000, 64: 16_777_216}
 """What a release keeps below; 2^24 is the most that a transaction may use (EIP-7825)."""
+_CONTRACTS = ROOT / "tests" / "contracts" / "rules" / "gas.json"
 _WINDOW_SECONDS = 3_600
 _PATIENCE_SECONDS = 600.0
 _COIN_WEI = 10**18
@@ -54,6 +56,16 @@ class _Round:
     commitments: tuple[Point, ...]
     outcome: Outcome
     gram: bytes
+
+
+def recorded_contracts() -> list[Figures]:
+    """Return the execution gas of each rule's and score's contract, which the tests keep true."""
+    recorded: dict[str, dict[str, Figures]] = json.loads(_CONTRACTS.read_text())
+    return [
+        {"id": name, "n": int(n), **figures}
+        for name, sizes in recorded.items()
+        for n, figures in sorted(sizes.items(), key=lambda size: int(size[0]))
+    ]
 
 
 def measure(asked: Figures) -> Figures:

@@ -40,6 +40,7 @@ def show(answer: Figures) -> None:
     )
     if answer["benchmark"] == "gas":
         out.print(_gas(answer["rows"]))
+        out.print(_contracts(answer["contracts"]))
     elif answer["benchmark"] == "peers":
         _peers(out, answer)
     else:
@@ -96,6 +97,17 @@ def _gas(rows: Sequence[Figures]) -> Table:
             f"{row['verify_gas_other']:,}",
             f"{row['settle_gas_other']:,}",
         )
+    return table
+
+
+def _contracts(rows: Sequence[Figures]) -> Table:
+    sizes = sorted({row["n"] for row in rows})
+    table = Table(title="gas of rule and score contracts, execution alone, as the tests keep it on record")
+    _columns(table, ("contract", *(f"n = {n}" for n in sizes), "bytes of hints"))
+    for name in dict.fromkeys(row["id"] for row in rows):
+        found = {row["n"]: row for row in rows if row["id"] == name}
+        figures = (f"{found[n]['gas']:,}" if n in found else "-" for n in sizes)
+        table.add_row(name, *figures, str(found[max(found)]["hint_bytes"]))
     return table
 
 

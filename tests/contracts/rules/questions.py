@@ -20,6 +20,7 @@ from web3 import Web3
 from aggregator.errors import RuleNotApplicable
 from aggregator.products import pack_products
 from aggregator.rules import Decision, Rule
+from aggregator.scores import Score
 from scripts import compile_contracts
 from tests.contracts.harness import artifact
 from tests.contracts.rules.machines import Machine
@@ -38,6 +39,7 @@ class Question:
     call: bytes
     expected: bytes | None
     about: object = None
+    hint_bytes: int = 0
 
 
 # -- contracts --------------------------------------------------------------------------------------------------------
@@ -72,7 +74,7 @@ def question(rule: Rule, case: Case) -> Question:
     except RuleNotApplicable:
         return Question(decide_call(case, b""), None, case)
     hints = rule.hints(case.products, case.byzantine, case.stakes)
-    return Question(decide_call(case, hints), encode_decision(decision), case)
+    return Question(decide_call(case, hints), encode_decision(decision), case, len(hints))
 
 
 def with_wrong_hints(rng: random.Random, rule: Rule, case: Case, count: int = 8) -> list[Question]:
@@ -134,6 +136,17 @@ def encode_decision(decision: Decision) -> bytes:
 
 
 # -- scores -----------------------------------------------------------------------------------------------------------
+
+
+def score_question(score: Score, case: Case, weights: Sequence[int], memory: bytes) -> Question:
+    """Ask a score's contract about a round, with the hints of the core."""
+    try:
+        scored = score.score(case.products, weights, trainers=case.trainers, memory=memory)
+    except RuleNotApplicable:
+        return Question(score_call(case, weights, memory, b""), None, case)
+    hints = score.hints(case.products, weights, trainers=case.trainers, memory=memory)
+    call = score_call(case, weights, memory, hints)
+    return Question(call, encode_scored(scored.scores, scored.memory), (case, weights, memory), len(hints))
 
 
 def score_call(case: Case, weights: Sequence[int], memory: bytes, hints: bytes) -> bytes:

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aggregator.errors import RuleNotApplicable
 from aggregator.products import Products
 from aggregator.residuals import without_previous
-from aggregator.scores.base import WEIGHT_ONE, Formula, weighted_sums
+from aggregator.scores.base import Formula, weighted_sums
+from aggregator.scores.shapley_reference import toward_reference
 
 
 def leave_one_out_values(products: Products, weights: Sequence[int]) -> tuple[int, ...]:
-    """Return ``s_i = w_i (2 <r', u'_i> 2^32 - 2 (G' w)_i + w_i g'_ii)``: twice ``v(all) - v(all but i)``.
+    """Return ``s_i = w_i (4 t_i - 2 (G' w)_i + w_i g'_ii)``: four times ``v(all) - v(all but i)``, units of ``2^-64``.
 
-    The utility ``v`` is that of :mod:`aggregator.scores.shapley_reference`; weights stay as they are, in units of
-    ``2^-64``. Where updates agree each is dispensable, so k identities with one update earn together less than one
-    does. It needs a reference row: with the aggregate in its place the value is ``w_i^2 g'_ii``, the price of length.
-    Magnitudes stay below 2^162.
+    The utility ``v`` is that of :mod:`aggregator.scores.shapley_reference`; weights, and the length of the reference,
+    stay what they are with all. Where updates agree each is dispensable, so k identities with one update earn together
+    less than one does. It needs a reference row: with the aggregate in its place the value would be a multiple of
+    ``w_i^2 g'_ii``, the price of length. Where the aggregate or the reference has no length left, all is 0. Magnitudes
+    stay below 2^195.
     """
     rows = without_previous(products)
-    if rows.reference is None:
-        raise RuleNotApplicable("this score needs a reference row")
     gram = rows.gram
     sums = weighted_sums(gram, weights)
+    toward = toward_reference(rows, weights, sums)
+    if toward is None:
+        return (0,) * products.n
     return tuple(
-        weight * (2 * WEIGHT_ONE * toward - 2 * value + weight * gram[i][i])
-        for i, (weight, toward, value) in enumerate(zip(weights, rows.reference.products, sums, strict=True))
+        weight * (4 * t - 2 * value + weight * gram[i][i])
+        for i, (weight, t, value) in enumerate(zip(weights, toward, sums, strict=True))
     )
 
 

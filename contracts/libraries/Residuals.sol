@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
 import {IRule} from "../interfaces/IRule.sol";
 import {GramMatrix} from "./GramMatrix.sol";
 
@@ -122,22 +124,35 @@ library Residuals {
         }
     }
 
-    /// @dev <r', u'_i>, for a round with a reference row r.
+    /// @dev w^T G' w, once addProducts has run: the square of the aggregate, in units of 2^-64.
+    function aggregateSquare(Rows memory rows) internal pure returns (int256 square) {
+        for (uint256 i = 0; i < rows.updates; ++i) {
+            square += weight(rows, i) * sum(rows, i);
+        }
+    }
+
+    /// @dev t_i = <r', u'_i> |a'| / |r'| in units of 2^-32, for a round with a reference row r, once addProducts has run;
+    /// a is the aggregate: <r', u'_i> floor(sqrt(floor(2^128 w^T G' w / |r'|^2))) / 2^64, rounded toward zero. Not
+    /// `known` where the aggregate or the reference has no length. w^T G' w is below 2^127 and the root below 2^128, so
+    /// that |t_i| < 2^160. Where g_pp = 0, g_rp = 0, and nothing is subtracted (Cauchy and Schwarz).
     function towardReference(Rows memory rows, IRule.Round calldata round)
         internal
         pure
-        returns (int256[] memory products)
+        returns (int256[] memory products, bool known)
     {
-        unchecked {
-            uint256 n = rows.updates;
-            uint256 first = GramMatrix.packedLength(n, 0);
-            int256 along = round.previous ? _int128(round.gram, first + 16 * (2 * n + 1)) : int256(0);
-            products = new int256[](n);
-            for (uint256 i = 0; i < n; ++i) {
-                int256 shared = along * rows.cells[COLUMNS * i + PREVIOUS] / rows.square;
-                products[i] = _int128(round.gram, first + 16 * i) - shared;
-            }
+        uint256 n = rows.updates;
+        products = new int256[](n);
+        int256 aggregate = aggregateSquare(rows);
+        uint256 first = GramMatrix.packedLength(n, 0);
+        int256 along = round.previous ? _int128(round.gram, first + 16 * (2 * n + 1)) : int256(0);
+        int256 square = _int128(round.gram, first + 16 * n) - along * along / rows.square;
+        if (aggregate <= 0 || square <= 0) return (products, false);
+        int256 ratio = int256(Math.sqrt((uint256(aggregate) << 128) / uint256(square)));
+        for (uint256 i = 0; i < n; ++i) {
+            int256 shared = along * rows.cells[COLUMNS * i + PREVIOUS] / rows.square;
+            products[i] = (_int128(round.gram, first + 16 * i) - shared) * ratio / int256(1 << 64);
         }
+        return (products, true);
     }
 
     function _checkLengths(IRule.Round calldata round, uint256 weights) private pure {

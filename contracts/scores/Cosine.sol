@@ -33,10 +33,7 @@ contract Cosine is IScore {
         Residuals.Rows memory rows = Residuals.read(round, weights, true);
         rows.addProducts(round.gram);
         scores = new int256[](rows.updates);
-        int256 aggregate = 0;
-        for (uint256 i = 0; i < scores.length; ++i) {
-            aggregate += rows.weight(i) * rows.sum(i);
-        }
+        int256 aggregate = rows.aggregateSquare();
         if (aggregate <= 0) return (scores, "");
         for (uint256 i = 0; i < scores.length; ++i) {
             int256 square = rows.squareOf(i);

@@ -6,8 +6,9 @@ import {IScore} from "../interfaces/IScore.sol";
 import {Residuals} from "../libraries/Residuals.sol";
 
 /// @title Leave-one-out on the quadratic utility: what the round would lose without a trainer.
-/// @dev s_i = w_i (2 <r', u'_i> 2^32 - 2 (G' w)_i + w_i g'_ii), twice the loss; below 2^162 in magnitude. Dashes: the
-/// previous aggregate is projected out. The same as aggregator/scores/leave_one_out.py.
+/// @dev s_i = w_i (4 t_i - 2 (G' w)_i + w_i g'_ii), four times the loss, with t_i = <r', u'_i> |a'| / |r'|; all 0 where
+/// reference or aggregate have no length; below 2^195 in magnitude. Dashes: the previous aggregate is projected out. The
+/// same as aggregator/scores/leave_one_out.py.
 contract LeaveOneOut is IScore {
     using Residuals for Residuals.Rows;
 
@@ -32,10 +33,12 @@ contract LeaveOneOut is IScore {
         if (!round.hasReference) revert LeaveOneOut_NoReference();
         Residuals.Rows memory rows = Residuals.read(round, weights, true);
         rows.addProducts(round.gram);
-        scores = rows.towardReference(round);
+        bool known;
+        (scores, known) = rows.towardReference(round);
+        if (!known) return (scores, "");
         for (uint256 i = 0; i < scores.length; ++i) {
             int256 weight = rows.weight(i);
-            scores[i] = weight * ((scores[i] << 33) - 2 * rows.sum(i) + weight * rows.squareOf(i));
+            scores[i] = weight * (4 * scores[i] - 2 * rows.sum(i) + weight * rows.squareOf(i));
         }
         return (scores, "");
     }

@@ -6,8 +6,9 @@ import {IScore} from "../interfaces/IScore.sol";
 import {Residuals} from "../libraries/Residuals.sol";
 
 /// @title Exact Shapley values of the quadratic utility against the owner's reference row.
-/// @dev s_i = w_i (2 <r', u'_i> 2^32 - (G' w)_i), twice the value; below 2^162 in magnitude. Dashes: the previous
-/// aggregate is projected out. The same as aggregator/scores/shapley_reference.py.
+/// @dev s_i = w_i (4 t_i - (G' w)_i), four times the value, with t_i = <r', u'_i> |a'| / |r'|; all 0 where reference or
+/// aggregate have no length; below 2^195 in magnitude. Dashes: the previous aggregate is projected out. The same as
+/// aggregator/scores/shapley_reference.py.
 contract ShapleyReference is IScore {
     using Residuals for Residuals.Rows;
 
@@ -32,9 +33,11 @@ contract ShapleyReference is IScore {
         if (!round.hasReference) revert ShapleyReference_NoReference();
         Residuals.Rows memory rows = Residuals.read(round, weights, true);
         rows.addProducts(round.gram);
-        scores = rows.towardReference(round);
+        bool known;
+        (scores, known) = rows.towardReference(round);
+        if (!known) return (scores, "");
         for (uint256 i = 0; i < scores.length; ++i) {
-            scores[i] = rows.weight(i) * ((scores[i] << 33) - rows.sum(i));
+            scores[i] = rows.weight(i) * (4 * scores[i] - rows.sum(i));
         }
         return (scores, "");
     }

@@ -41,8 +41,8 @@ contract GeometricMedian is IRule {
         if (n == 0) revert GeometricMedian_NoUpdate();
         Weighing.checkLength(hints, STEPS * (n + 1));
         int256[] memory g = GramMatrix.unpack(PackedGram.ofUpdates(round.gram, n), n, 0);
-        uint256[] memory w = new uint256[](n); // from the current model, which no update has a weight in
-        uint256[] memory values = new uint256[](n);
+        uint256[] memory w = _padded(n); // from the current model: no update has a weight
+        uint256[] memory values = _padded(n);
         for (uint256 step = 0; step < STEPS; ++step) {
             bytes calldata own = hints[32 * (n + 1) * step:];
             if (step != 0) _multiply(g, w, values);
@@ -55,22 +55,36 @@ contract GeometricMedian is IRule {
         return (accepted, Weighing.asWeights(w));
     }
 
-    /// @dev products_i = (G w)_i, as two's complement words. The memory of g and w is read without bounds checks: n rows
-    /// of n entries, and n weights.
+    /// @dev products_i = (G w)_i, as two's complement words. The memory of g and w is read without bounds checks, four
+    /// entries at a time: the zeros after the n weights cancel what is read of the next row, or of w after the last.
     function _multiply(int256[] memory g, uint256[] memory w, uint256[] memory products) private pure {
         assembly ("memory-safe") {
             let start := add(w, 32)
-            let end := add(start, shl(5, mload(w)))
-            let entry := add(g, 32)
+            let rowBytes := shl(5, mload(w))
+            let row := add(g, 32)
             let target := add(products, 32)
-            for { let targetEnd := add(target, sub(end, start)) } lt(target, targetEnd) { target := add(target, 32) } {
+            for { let targetEnd := add(target, rowBytes) } lt(target, targetEnd) { target := add(target, 32) } {
                 let sum := 0
-                for { let weight := start } lt(weight, end) { weight := add(weight, 32) } {
+                let weight := start
+                let entry := row
+                row := add(row, rowBytes)
+                for {} lt(entry, row) { entry := add(entry, 128) } {
                     sum := add(sum, mul(mload(entry), mload(weight)))
-                    entry := add(entry, 32)
+                    sum := add(sum, mul(mload(add(entry, 32)), mload(add(weight, 32))))
+                    sum := add(sum, mul(mload(add(entry, 64)), mload(add(weight, 64))))
+                    sum := add(sum, mul(mload(add(entry, 96)), mload(add(weight, 96))))
+                    weight := add(weight, 128)
                 }
                 mstore(target, sum)
             }
+        }
+    }
+
+    /// @dev n zeros, and three more behind the array's end for _multiply.
+    function _padded(uint256 n) private pure returns (uint256[] memory values) {
+        values = new uint256[](n + 3);
+        assembly ("memory-safe") {
+            mstore(values, n)
         }
     }
 

@@ -47,8 +47,8 @@ def test_every_true_gram_matrix_passes_the_checks(drawn: tuple[list[IntVector], 
 @given(updates_of(), st.data())
 def test_weighted_sum_equals_exact_integers(drawn: tuple[list[IntVector], int], data: st.DataObject) -> None:
     updates, _ = drawn
-    share = 2**32 // len(updates)
-    weight = st.one_of(st.sampled_from([0, share]), st.integers(0, share))
+    share = 2**34 // len(updates)
+    weight = st.one_of(st.sampled_from([-share, 0, share]), st.integers(-share, share))
     weights = data.draw(st.lists(weight, min_size=len(updates), max_size=len(updates)))
     objects = np.array([update.tolist() for update in updates], dtype=object)
     assert weighted_sum(updates, weights).tolist() == (np.array(weights, dtype=object) @ objects).tolist()

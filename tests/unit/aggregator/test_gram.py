@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from aggregator.errors import OutOfRange, WrongShape
+from aggregator.bn254.selection import VARIABLE
+from aggregator.errors import InvalidInput, OutOfRange, WrongShape
 from aggregator.fixedpoint import BLOCK, IntVector
 from aggregator.gram import (
     check_dimension,
     check_gram,
+    extend_gram,
     gram_matrix,
+    inner_products,
     pack_gram,
     unpack_gram,
     weighted_sum,
 )
+from aggregator.updates_kernel import _built, updates_kernel
 
 GRAM_BLOCK = 1 << 16
+
+
+@pytest.fixture(autouse=True, params=["native", "reference"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run every test with the native kernel, where it was built, and with NumPy."""
+    if request.param == "native":
+        pytest.importorskip("aggregator._updates")
+    monkeypatch.setenv(VARIABLE, request.param)
+    return str(request.param)
 
 
 def exact(updates: list[IntVector]) -> list[list[int]]:
@@ -73,7 +88,7 @@ def test_takes_memory_maps(tmp_path: Path) -> None:
     assert np.array_equal(weighted_sum(maps, [1, 2, 3, 4]), weighted_sum(updates, [1, 2, 3, 4]))
 
 
-def test_extra_memory_is_one_block_for_each_update() -> None:
+def test_extra_memory_is_one_block_for_each_update(kernel: str) -> None:
     dimension, count = 40 * GRAM_BLOCK, 4
     updates = [np.ones(dimension, dtype=np.int8) for _ in range(count)]
     tracemalloc.start()
@@ -83,13 +98,16 @@ def test_extra_memory_is_one_block_for_each_update() -> None:
     finally:
         tracemalloc.stop()
     block_bytes = count * GRAM_BLOCK * 8
-    assert block_bytes <= peak_bytes < 1.5 * block_bytes < count * dimension  # less than a copy of the updates
+    assert peak_bytes < 1.5 * block_bytes < count * dimension  # less than a copy of the updates
+    assert (peak_bytes >= block_bytes) == (kernel == "reference")
 
 
-def test_progress_counts_every_coordinate_once() -> None:
-    steps: list[int] = []
-    gram_matrix(random_updates(2, 2 * GRAM_BLOCK + 5, 8), bits=8, progress=steps.append)
-    assert steps == [GRAM_BLOCK, GRAM_BLOCK, 5]
+def test_progress_counts_every_coordinate_once(kernel: str) -> None:
+    dimension, steps = 2 * BLOCK + 5, list[int]()
+    updates = random_updates(2, dimension, 8)
+    assert np.array_equal(gram_matrix(updates, bits=8, progress=steps.append), gram_matrix(updates, bits=8))
+    assert sum(steps) == dimension
+    assert steps[0] == (BLOCK if kernel == "native" else GRAM_BLOCK)
 
 
 def test_updates_that_do_not_match_are_refused() -> None:
@@ -101,6 +119,9 @@ def test_updates_that_do_not_match_are_refused() -> None:
         gram_matrix([np.zeros((2, 2), dtype=np.int8)], bits=8)
     with pytest.raises(WrongShape):
         gram_matrix([np.zeros(0, dtype=np.int8)], bits=8)
+    for floats in (np.array([1.0, np.nan]), np.array([1, 2])):
+        with pytest.raises(WrongShape, match="int8 or int16"):
+            gram_matrix([floats], bits=8)
 
 
 @pytest.mark.parametrize("bits", [4, 8, 16])
@@ -119,6 +140,47 @@ def test_other_widths_are_refused(bits: int) -> None:
         check_dimension(1, bits)
 
 
+# -- further rows -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_row_more_extends_the_matrix(bits: int) -> None:
+    updates = random_updates(7, 1003, bits)
+    whole = gram_matrix(updates, bits=bits)
+    assert np.array_equal(extend_gram(whole[:6, :6], updates[:6], updates[6]), whole)
+    assert extend_gram(np.zeros((0, 0), dtype=np.int64), [], updates[6]).tolist() == [[whole[6, 6]]]
+    with pytest.raises(WrongShape):
+        extend_gram(whole, updates[:6], updates[6])
+    with pytest.raises(WrongShape):
+        extend_gram(whole, updates, updates[0][1:])
+
+
+@pytest.mark.parametrize("power", [0, 14, 15, 16, 30, 31, 45, 47, 48, 62, 63])
+def test_inner_products_with_wide_rows_are_exact(power: int) -> None:
+    ends = [2**power - 1, -(2**power), -1, 0, 1, 2 ** (power // 2)]
+    wide = np.array([*ends, *np.random.default_rng(power).integers(-(2**power), 2**power - 1, 500)], dtype=np.int64)
+    updates = random_updates(2, len(wide), 16) + random_updates(1, len(wide), 8)
+    expected = [int(np.dot(wide.astype(object), row.astype(object))) for row in (*updates, wide)]
+    assert inner_products([*updates, wide], wide) == expected
+    assert inner_products([wide], updates[2]) == expected[2:3]
+
+
+def test_inner_products_beyond_a_block(kernel: str) -> None:
+    row = np.full(BLOCK + 3, 2**47, dtype=np.int64)
+    narrow = np.full(BLOCK + 3, -(2**31), dtype=np.int32)
+    assert inner_products([row, narrow], row) == [(BLOCK + 3) << 94, -((BLOCK + 3) << 78)]
+    assert inner_products([], row) == []
+
+
+def test_rows_without_integers_have_no_inner_products() -> None:
+    rows: list[npt.NDArray[Any]] = [np.array([1.0, np.nan]), np.array([1, 2], dtype=np.uint64), np.array([True])]
+    for row in rows:
+        with pytest.raises(WrongShape):
+            inner_products([np.array([1, 2], dtype=np.int8)], row)
+    with pytest.raises(WrongShape):
+        inner_products([np.array([1, 2, 3])], np.array([1, 2]))
+
+
 # -- the aggregate ------------------------------------------------------------------------------------------------
 
 
@@ -133,9 +195,21 @@ def test_weighted_sum_at_the_ends_of_the_range() -> None:
     assert weighted_sum([full, -full], [2**32, 0]).tolist() == [(2**15 - 1) << 32] * 3
 
 
+def test_weights_may_be_negative() -> None:
+    full = np.full(5, -(2**15), dtype=np.int16)
+    assert weighted_sum([full, full], [-(2**33), 2**33]).tolist() == [0] * 5
+    assert weighted_sum([full, full[::-1]], [-(2**34), 0]).tolist() == [2**49] * 5
+
+
+def test_an_update_without_weight_is_not_read() -> None:
+    mixed: list[IntVector] = [np.array([1, 2], dtype=np.int16), np.array([3, 4], dtype=np.int8)]
+    assert weighted_sum(mixed, [0, 0]).tolist() == [0, 0]
+    assert weighted_sum(mixed, [2, -1]).tolist() == [-1, 0]
+
+
 def test_weights_outside_their_range_are_refused() -> None:
     updates = random_updates(2, 3, 8)
-    for weights in ([-1, 1], [2**32, 1]):
+    for weights in ([-(2**33), 2**33 + 1], [2**34, 1]):
         with pytest.raises(OutOfRange):
             weighted_sum(updates, weights)
     with pytest.raises(WrongShape):
@@ -184,3 +258,23 @@ def test_an_inner_product_exceeds_no_mean_of_the_norms() -> None:
     for value in (5, -5):
         with pytest.raises(OutOfRange):
             check_gram(np.array([[3, value], [value, 5]], dtype=np.int64), dimension=10, bits=8)
+
+
+# -- which kernel -------------------------------------------------------------------------------------------------
+
+
+def test_variable_decides(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (updates_kernel() is not None) == (kernel == "native")
+    monkeypatch.setenv(VARIABLE, "portable")
+    assert updates_kernel() is None
+    monkeypatch.setitem(sys.modules, "aggregator._updates", None)
+    monkeypatch.delattr("aggregator._updates", raising=False)
+    _built.cache_clear()
+    try:
+        monkeypatch.delenv(VARIABLE)
+        assert updates_kernel() is None
+        monkeypatch.setenv(VARIABLE, "native")
+        with pytest.raises(InvalidInput, match="not installed"):
+            updates_kernel()
+    finally:
+        _built.cache_clear()

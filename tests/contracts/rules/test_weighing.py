@@ -1,0 +1,122 @@
+"""What contracts of rules by norms refuse, by name: wrong roots, wrong medians, and hints too many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from aggregator.products import Layout, Products, pack_products
+from aggregator.rules import RULES
+from aggregator.rules.weighing import length_of, words
+from tests.contracts.harness import Chain, refused
+from tests.contracts.rules.matrices import Case, trainers
+
+ONE = 1 << 32
+
+
+def case_of(*updates: list[int], reference: list[int] | None = None) -> Case:
+    rows = [*updates, *([reference] if reference else [])]
+    matrix = tuple(tuple(sum(map(int.__mul__, u, v)) for v in rows) for u in rows)
+    n = len(updates)
+    return Case(Products(Layout(n, reference is not None), matrix), 1, (10**18,) * n, trainers(n))
+
+
+THREE = case_of([3, 4], [1, 0], [0, 2], reference=[1, 1])
+
+
+def ask(chain: Chain, name: str, case: Case, hints: bytes) -> Any:
+    layout = case.products.layout
+    flags = (layout.updates, layout.reference, layout.previous, layout.history, case.byzantine)
+    addresses = [chain.w3.to_checksum_address(trainer) for trainer in case.trainers]
+    gram = pack_products(case.products)
+    return chain.call(chain.deploy(name).functions.decide((*flags, addresses, list(case.stakes), gram), hints))
+
+
+def hints_of(rule: str, case: Case = THREE) -> list[int]:
+    data = RULES[rule].hints(case.products, case.byzantine, case.stakes)
+    return [int.from_bytes(data[i : i + 32], "big") for i in range(0, len(data), 32)]
+
+
+@pytest.mark.parametrize("offset", [-1, 1, 1 << 127, 1 << 128, 1 << 255])
+@pytest.mark.parametrize(
+    ("name", "rule", "word", "square"),
+    [
+        ("CentredClipping", "centred-clipping", 1, 4),
+        ("CentredClipping", "centred-clipping", 2, 25),
+        ("FlTrust", "fltrust", 0, 2),
+        ("FlTrust", "fltrust", 2, 1),
+        ("GeometricMedian", "geometric-median", 0, 25),
+    ],
+)
+def test_numbers_beside_the_root_are_refused(
+    name: str, rule: str, word: int, square: int, offset: int, chain: Chain
+) -> None:
+    hints = hints_of(rule)
+    assert hints[word] == length_of(square)
+    hints[word] += offset
+    with refused("Weighing_WrongRoot", word=word, root=hints[word], square=square << 64):
+        ask(chain, name, THREE, words(hints))
+
+
+@pytest.mark.parametrize(("name", "rule", "word"), [("CentredClipping", "centred-clipping", 0)])
+@pytest.mark.parametrize("value", [0, 1, 3, 5, 25, 2**256 - 1])
+def test_other_values_than_the_median_are_refused(name: str, rule: str, word: int, value: int, chain: Chain) -> None:
+    hints = hints_of(rule)
+    assert hints[word] == 4
+    hints[word] = value
+    with refused("Weighing_WrongMedian", median=value):
+        ask(chain, name, THREE, words(hints))
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_each_step_of_the_geometric_median_checks_its_roots_and_its_median(step: int, chain: Chain) -> None:
+    right = hints_of("geometric-median")
+    ask(chain, "GeometricMedian", THREE, words(right))
+    for word in range(4):
+        hints = list(right)
+        hints[4 * step + word] += 1
+        with refused("Weighing_WrongMedian" if word == 3 else "Weighing_WrongRoot"):
+            ask(chain, "GeometricMedian", THREE, words(hints))
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("Mean", "mean"),
+        ("CentredClipping", "centred-clipping"),
+        ("FlTrust", "fltrust"),
+        ("GeometricMedian", "geometric-median"),
+    ],
+)
+def test_more_hints_than_are_needed_are_refused(name: str, rule: str, chain: Chain) -> None:
+    right = words(hints_of(rule))
+    for more in (bytes(1), bytes(32)):
+        with refused("Weighing_WrongLength", length=len(right + more), expected=len(right)):
+            ask(chain, name, THREE, right + more)
+
+
+@pytest.mark.parametrize("name", ["Mean", "CentredClipping", "FlTrust", "GeometricMedian"])
+def test_a_round_without_updates_is_refused(name: str, chain: Chain) -> None:
+    with refused(f"{name}_NoUpdate"):
+        ask(chain, name, case_of(), b"")
+
+
+def test_fltrust_without_a_reference_is_refused(chain: Chain) -> None:
+    with refused("FlTrust_NoReference"):
+        ask(chain, "FlTrust", case_of([1, 2], [3, 4]), b"")
+
+
+def test_the_greatest_stakes_and_products_fit(chain: Chain) -> None:
+    square, wide, stake = 2**61 - 1, 2**126, 2**128 - 1
+    between = 2**93
+    updates = [[square if i == j else -square // 64 for j in range(64)] for i in range(64)]
+    matrix = [*([*row, between] for row in updates), [between] * 64 + [wide]]
+    largest = Case(Products(Layout(64, True), tuple(map(tuple, matrix))), 0, (stake,) * 64, trainers(64))
+    for rule, name in (("fltrust", "FlTrust"), ("geometric-median", "GeometricMedian")):
+        accepted, weights = ask(chain, name, largest, words(hints_of(rule, largest)))
+        decision = RULES[rule].decide(largest.products, 0, largest.stakes)
+        assert accepted == 2**64 - 1
+        assert tuple(weights) == decision.weights == (ONE // 64,) * 64
+    weights = ask(chain, "CentredClipping", largest, words(hints_of("centred-clipping", largest)))[1]
+    assert weights == [ONE // 64] * 64

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IRule} from "../interfaces/IRule.sol";
+import {StakeWeights} from "../libraries/StakeWeights.sol";
 import {Weighing} from "../libraries/Weighing.sol";
 
 /// @title The mean, weighed by stake: accepts every update. No defence; the baseline to compare with.
@@ -34,11 +35,7 @@ contract Mean is IRule {
         uint256 n = round.updates;
         if (n == 0) revert Mean_NoUpdate();
         Weighing.checkLength(hints, 0);
-        uint256[] memory masses = new uint256[](n);
-        for (uint256 i = 0; i < n; ++i) {
-            masses[i] = round.stakes[i];
-        }
-        Weighing.normalise(masses);
-        return ((1 << n) - 1, Weighing.asWeights(masses));
+        accepted = (1 << n) - 1;
+        weights = StakeWeights.roundedDown(accepted, round.stakes);
     }
 }

@@ -7,27 +7,37 @@ from types import MappingProxyType
 
 from aggregator.errors import InvalidInput
 from aggregator.rules.base import WEIGHT_ONE, Decision, Rule
+from aggregator.rules.bristle import Bristle
 from aggregator.rules.caf import Caf
 from aggregator.rules.centred_clipping import CentredClipping
 from aggregator.rules.flag import Flag
 from aggregator.rules.fltrust import FlTrust
 from aggregator.rules.foolsgold import FoolsGold
 from aggregator.rules.geometric_median import GeometricMedian
+from aggregator.rules.krum import Krum
+from aggregator.rules.mda import MinimumDiameterAveraging
 from aggregator.rules.mean import Mean, PlainMean
 from aggregator.rules.multi_krum import MultiKrum
+from aggregator.rules.nnm import NearestNeighbourMixing
 from aggregator.rules.sybilwall import SybilWall
+from aggregator.rules.three_sigma import ThreeSigma
 
 _ALL: tuple[Rule, ...] = (
+    Bristle(),
     Caf(),
     CentredClipping(),
     FlTrust(),
     Flag(),
     FoolsGold(),
     GeometricMedian(),
+    Krum(),
     Mean(),
+    MinimumDiameterAveraging(),
     MultiKrum(),
     PlainMean(),
     SybilWall(),
+    ThreeSigma(),
+    *(NearestNeighbourMixing(inner) for inner in (CentredClipping(), GeometricMedian(), Mean(), MultiKrum())),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in sorted(_ALL, key=lambda rule: rule.id)})

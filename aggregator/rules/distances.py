@@ -34,7 +34,9 @@ def tolerated(byzantine: int, n: int) -> int:
 
 def squared_distances(gram: Sequence[Sequence[int]] | npt.NDArray[np.int64]) -> ExactArray:
     """Return ``|u_i - u_j|^2 = g_ii + g_jj - 2 g_ij``, shape (n, n), exact for entries of any size."""
-    array = _exact(gram)
+    array = exact_array(gram)
+    if array.dtype == np.int64 and magnitude(array) >= 1 << _INT64_DISTANCE_BITS:
+        array = array.astype(object)
     norms = array.diagonal()
     distances: ExactArray = norms[:, None] + norms[None, :] - 2 * array
     return distances
@@ -43,7 +45,7 @@ def squared_distances(gram: Sequence[Sequence[int]] | npt.NDArray[np.int64]) -> 
 def exact_sums(values: ExactArray) -> list[int]:
     """Return the sum of each row as Python integers."""
     count = values.shape[1]
-    if values.dtype == np.int64 and count and int(np.abs(values).max(initial=0)) >= (1 << 63) // count:
+    if values.dtype == np.int64 and count * magnitude(values) >= 1 << 63:
         values = values.astype(object)
     sums: list[int] = values.sum(axis=1).tolist()
     return sums
@@ -61,12 +63,14 @@ def nearest_first(distances: ExactArray) -> npt.NDArray[np.intp]:
     return order + (order >= np.arange(len(order))[:, None])
 
 
-def _exact(gram: Sequence[Sequence[int]] | npt.NDArray[np.int64]) -> ExactArray:
+def exact_array(values: Sequence[Sequence[int]] | npt.NDArray[np.int64]) -> ExactArray:
+    """Return a matrix of integers as int64 if all fit, and as Python integers otherwise."""
     try:
-        array = np.array(gram, dtype=np.int64)
+        return np.array(values, dtype=np.int64)
     except OverflowError:
-        return np.array(gram, dtype=object)
-    limit = 1 << _INT64_DISTANCE_BITS
-    if array.size and (int(array.max()) >= limit or int(array.min()) <= -limit):
-        return array.astype(object)
-    return array
+        return np.array(values, dtype=object)
+
+
+def magnitude(values: ExactArray) -> int:
+    """Return the largest absolute value; 0 of an empty array."""
+    return max(int(values.max()), -int(values.min())) if values.size else 0

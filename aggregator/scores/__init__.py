@@ -6,18 +6,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from aggregator.errors import InvalidInput
-from aggregator.scores._settlement import SHAPLEY, payouts_rounded_down
 from aggregator.scores.alignment import ALIGNMENT
 from aggregator.scores.base import Score, Scored
 from aggregator.scores.cosine import COSINE
 from aggregator.scores.leave_one_out import LEAVE_ONE_OUT
 from aggregator.scores.reputation import Reputation
-from aggregator.scores.shapley import SHAPLEY_SCORE
+from aggregator.scores.shapley import SHAPLEY
 from aggregator.scores.shapley_reference import SHAPLEY_REFERENCE
 
-from aggregator.scores._settlement import shapley  # isort: skip
-
-_ALL: tuple[Score, ...] = (SHAPLEY_REFERENCE, SHAPLEY_SCORE, ALIGNMENT, COSINE, LEAVE_ONE_OUT, Reputation())
+_ALL: tuple[Score, ...] = (SHAPLEY_REFERENCE, SHAPLEY, ALIGNMENT, COSINE, LEAVE_ONE_OUT, Reputation())
 SCORES: Mapping[str, Score] = MappingProxyType({score.id: score for score in _ALL})
 
 
@@ -35,4 +32,4 @@ def get_score(score_id: str) -> Score:
     return SCORES[score_id]
 
 
-__all__ = ["SCORES", "SHAPLEY", "Score", "Scored", "get_score", "payouts_rounded_down", "shapley"]
+__all__ = ["SCORES", "Score", "Scored", "get_score"]

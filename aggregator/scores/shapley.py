@@ -24,4 +24,4 @@ def shapley_values(products: Products, weights: Sequence[int]) -> tuple[int, ...
     return tuple(weight * value for weight, value in zip(weights, sums, strict=True))
 
 
-SHAPLEY_SCORE = Formula("shapley", shapley_values)
+SHAPLEY = Formula("shapley", shapley_values)

@@ -2,33 +2,76 @@
 pragma solidity 0.8.37;
 
 import {IProofVerifier} from "./interfaces/IProofVerifier.sol";
+import {IRule} from "./interfaces/IRule.sol";
+import {IScore} from "./interfaces/IScore.sol";
 import {AggregateFault} from "./libraries/AggregateFault.sol";
 import {Bn254} from "./libraries/Bn254.sol";
 import {GramArgument} from "./libraries/GramArgument.sol";
 import {ReferenceString} from "./libraries/ReferenceString.sol";
 import {Settling} from "./libraries/Settling.sol";
 
-/// @title Verifies settlements from a proof of the Gram matrix.
-/// @notice Proven is, for the commitments that the trainers made: the posted matrix is the Gram matrix of the committed
-/// vectors; weights, scores, payouts and the next scale follow from it by the job's rule, to the last unit; the
-/// aggregate's commitment is the weighted sum of theirs. The matrix is proven modulo the group order: that entries are
-/// in range is what the aggregator checks and what `verifyFault` overturns. Not proven is that anybody trained, or that
-/// an update is any good.
-/// @dev Keeps no state and holds no funds. It trusts its reference string: whoever knows its secrets can prove anything.
+/// @title Verifies settlements from a proof of the inner products.
+/// @notice Proven is, for the commitments that the trainers and the owner made: the posted products are those of the
+/// committed vectors; weights, scores, payouts and the next scale follow from them by the job's terms, to the last unit;
+/// the aggregate's commitment is the weighted sum of theirs. The products are proven modulo the group order: that entries
+/// are in range is what the aggregator checks and what `verifyFault` overturns. Not proven is that anybody trained, or
+/// that an update is any good.
+/// @dev Its rules and scores are contracts that it is told when it is created, for ever. Holds no funds. It trusts its
+/// reference string: whoever knows its secrets can prove anything.
 contract GramVerifier is IProofVerifier, GramArgument, AggregateFault {
     using Bn254 for Bn254.Sum;
 
+    /// @dev Id of the score that splits the part of a budget that does not depend on the reference.
+    bytes32 private constant FLOOR = "alignment";
+
+    bytes32[] private _rules;
+    bytes32[] private _scores;
+    mapping(bytes32 id => IRule) public ruleOf;
+    mapping(bytes32 id => IScore) public scoreOf;
+
     error Gram_WrongChain(uint256 posted, uint256 expected);
     error Gram_WrongAggregate(bytes32 posted, bytes32 expected);
+    error Gram_UnknownRule(bytes32 rule);
+    error Gram_UnknownScore(bytes32 score);
+    error Gram_DuplicateId(bytes32 id);
+    error Gram_WrongMemory(bytes32 posted, bytes32 expected);
 
     /// @param words The reference string's eighteen words, see ReferenceString.
-    constructor(uint256[18] memory words) ReferenceString(words) {}
+    constructor(uint256[18] memory words, IRule[] memory ruleContracts, IScore[] memory scoreContracts)
+        ReferenceString(words)
+    {
+        for (uint256 i = 0; i < ruleContracts.length; ++i) {
+            bytes32 id = ruleContracts[i].id();
+            if (address(ruleOf[id]) != address(0)) revert Gram_DuplicateId(id);
+            ruleOf[id] = ruleContracts[i];
+            _rules.push(id);
+        }
+        for (uint256 i = 0; i < scoreContracts.length; ++i) {
+            bytes32 id = scoreContracts[i].id();
+            if (address(scoreOf[id]) != address(0)) revert Gram_DuplicateId(id);
+            scoreOf[id] = scoreContracts[i];
+            _scores.push(id);
+        }
+        if (address(scoreOf[FLOOR]) == address(0)) revert Gram_UnknownScore(FLOOR);
+    }
+
+    /// @notice Ids of the rules that it knows.
+    function rules() external view returns (bytes32[] memory) {
+        return _rules;
+    }
+
+    /// @notice Ids of the scores that it knows.
+    function scores() external view returns (bytes32[] memory) {
+        return _scores;
+    }
 
     /// @inheritdoc IProofVerifier
     /// @dev Cheap checks come first, so that a wrong settlement costs its sender little.
     function verify(Statement calldata s, bytes calldata proof) external view {
         if (s.gram.chainId != block.chainid) revert Gram_WrongChain(s.gram.chainId, block.chainid);
-        Settling.check(s);
+        bytes calldata memoryBefore = _carried(s);
+        bytes memory memoryAfter = Settling.check(s, _contracts(s.gram.rule, s.gram.score), memoryBefore);
+        _checkCarried(s, memoryAfter);
         _verifyGram(s.gram, proof);
         _checkAggregate(s);
     }
@@ -47,8 +90,36 @@ contract GramVerifier is IProofVerifier, GramArgument, AggregateFault {
     }
 
     /// @inheritdoc IProofVerifier
-    function supportsJob(bytes32 rule, bytes32 score, uint64 dimension) external view returns (bool) {
-        return Settling.knows(rule, score) && dimension + MASK_COEFFICIENTS <= srsSize;
+    function supportsJob(bytes32 rule, bytes32 score, uint64 dimension, bool hasReference)
+        external
+        view
+        returns (bool)
+    {
+        (IRule r, IScore s) = (ruleOf[rule], scoreOf[score]);
+        if (address(r) == address(0) || address(s) == address(0)) return false;
+        if (!hasReference && (r.needsReference() || s.needsReference())) return false;
+        return dimension + MASK_COEFFICIENTS <= srsSize;
+    }
+
+    /// @dev What the score remembers, from the bytes behind the posted digest.
+    function _carried(Statement calldata s) private pure returns (bytes calldata scoreMemory) {
+        bytes calldata carried = s.witness.carried;
+        bytes32 digest = carried.length == 0 ? bytes32(0) : keccak256(carried);
+        if (digest != s.memoryDigest) revert Gram_WrongMemory(digest, s.memoryDigest);
+        if (carried.length == 0) return carried;
+        return carried[4:4 + uint32(bytes4(carried[:4]))];
+    }
+
+    function _checkCarried(Statement calldata s, bytes memory scoreMemory) private pure {
+        bytes32 digest =
+            scoreMemory.length == 0 ? bytes32(0) : keccak256(abi.encodePacked(uint32(scoreMemory.length), scoreMemory));
+        if (digest != s.nextMemoryDigest) revert Gram_WrongMemory(s.nextMemoryDigest, digest);
+    }
+
+    function _contracts(bytes32 rule, bytes32 score) private view returns (Settling.Contracts memory c) {
+        c = Settling.Contracts(ruleOf[rule], scoreOf[score], scoreOf[FLOOR]);
+        if (address(c.rule) == address(0)) revert Gram_UnknownRule(rule);
+        if (address(c.score) == address(0)) revert Gram_UnknownScore(score);
     }
 
     /// @dev sum_i w_i C_i, with the weights that have just been checked and commitments that the argument has.

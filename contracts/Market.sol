@@ -21,6 +21,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
     int16 private constant MAX_SCALE_EXPONENT = 64;
     uint256 private constant WHOLE_BPS = 10_000;
     uint256 private constant X_BITS = (1 << 254) - 1; // of a compressed point; the two above are the sign of y
+    uint256 private constant REFERENCE_BIT = 1 << 255; // of Settlement.included
 
     /// @dev A committed update, by its commitment: that it is there, and what it earned. The first flag is set when
     /// it is committed, so that a settlement writes payouts into slots that are in use, at a quarter of the gas.
@@ -70,6 +71,26 @@ contract Market is IMarket, ReentrancyGuardTransient {
         _jobs[jobId].escrow = escrow;
         emit JobCreated(jobId, msg.sender, jobTerms, aggregators, manifestCid);
         Assets.receiveExact(jobTerms.token, escrow);
+    }
+
+    /// @inheritdoc IMarket
+    function commitReference(
+        uint256 jobId,
+        IProofVerifier.Point calldata commitment,
+        bytes calldata cid,
+        uint64 payloadBytes
+    ) external known(jobId) {
+        Job storage j = _jobs[jobId];
+        if (msg.sender != j.owner) revert Market_NotOwner(jobId, msg.sender);
+        if (!_terms[jobId].hasReference) revert Market_NoReferenceAsked(jobId);
+        if (j.closed) revert Market_JobClosed(jobId);
+        Phase current = phase(jobId, j.round);
+        if (current == Phase.Open || current == Phase.Settling) revert Market_WrongPhase(jobId, j.round, current);
+        bytes32 word = _compressed(commitment);
+        Cids.check(cid);
+        uint32 number = j.round + 1;
+        _rounds[jobId][number].referenceCommitment = word;
+        emit ReferenceCommitted(jobId, number, word, cid, payloadBytes);
     }
 
     /// @inheritdoc IMarket
@@ -151,8 +172,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
         if (commitmentOf[jobId][number][msg.sender] != 0) {
             revert Market_AlreadyCommitted(jobId, number, msg.sender);
         }
-        if (!Bn254.isPoint(commitment.x, commitment.y)) revert Market_InvalidCommitment(commitment.x, commitment.y);
-        bytes32 word = Bn254.compress(commitment.x, commitment.y);
+        bytes32 word = _compressed(commitment);
         Update storage update = _updates[jobId][number][word];
         if (update.committed) revert Market_DuplicateCommitment(jobId, number, word);
         Cids.check(cid);
@@ -269,13 +289,14 @@ contract Market is IMarket, ReentrancyGuardTransient {
         if (j.settled == t.rounds) revert Market_AllRoundsSettled(jobId);
         if (block.timestamp >= t.deadline) revert Market_DeadlinePassed(t.deadline);
         if (j.joined < t.minTrainers) revert Market_TooFewTrainers(j.joined, t.minTrainers);
-        int16 scaleExponent = _nextScaleExponent(jobId, j.round);
-        number = ++j.round;
+        number = j.round + 1;
         Round storage r = _rounds[jobId][number];
+        if (t.hasReference && r.referenceCommitment == 0) revert Market_NoReference(jobId, number);
         r.commitEnd = uint64(block.timestamp) + t.commitSeconds;
         r.settleEnd = r.commitEnd + t.settleSeconds;
-        r.scaleExponent = scaleExponent;
-        emit RoundOpened(jobId, number, scaleExponent, r.commitEnd, r.settleEnd);
+        _inherit(jobId, r, j.round);
+        j.round = number;
+        emit RoundOpened(jobId, number, r.scaleExponent, r.commitEnd, r.settleEnd);
     }
 
     /// @inheritdoc IMarket
@@ -288,9 +309,13 @@ contract Market is IMarket, ReentrancyGuardTransient {
         if (bondOf[jobId][msg.sender] != _terms[jobId].aggregatorBond) revert Market_NotBonded(jobId, msg.sender);
         _requirePhase(jobId, number, Phase.Settling);
         Cids.check(settlement.aggregateCid);
-        address[] memory trainers = _includedTrainers(jobId, number, settlement.included);
-        bytes32[] memory commitments = _commitmentsOf(jobId, number, trainers);
-        _terms[jobId].verifier.verify(_statement(jobId, number, trainers, commitments, settlement), proof);
+        (address[] memory trainers, bytes32[] memory commitments) =
+            _includedTrainers(jobId, number, settlement.included);
+        IProofVerifier.Statement memory statement = _statement(jobId, number, settlement);
+        statement.gram.trainers = trainers;
+        statement.gram.stakes = _stakesOf(jobId, trainers);
+        statement.gram.commitments = _rows(jobId, number, statement.gram, commitments, settlement);
+        _terms[jobId].verifier.verify(statement, proof);
         uint256 paid = _record(jobId, number, commitments, settlement);
         emit RoundSettled(jobId, number, msg.sender, settlement, paid, _rounds[jobId][number].challengeEnd);
     }
@@ -380,6 +405,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
         r.aggregateRoot = settlement.aggregateRoot;
         r.settledBy = msg.sender;
         r.weightSum = _sum(settlement.weights);
+        r.nextMemoryDigest = settlement.nextMemoryDigest;
     }
 
     /// @dev Takes a round's payouts back; none can have been claimed before the round is final.
@@ -405,32 +431,31 @@ contract Market is IMarket, ReentrancyGuardTransient {
         emit SettlementOverturned(jobId, number, msg.sender, aggregator, bond, reward, returned);
     }
 
-    function _statement(
-        uint256 jobId,
-        uint32 number,
-        address[] memory trainers,
-        bytes32[] memory commitments,
-        Settlement calldata settlement
-    ) private view returns (IProofVerifier.Statement memory s) {
-        s.gram = _gramStatement(jobId, number);
-        s.gram.trainers = trainers;
-        s.gram.stakes = _stakesOf(jobId, trainers);
-        s.gram.commitments = _points(commitments, settlement.commitmentYs);
+    /// @dev What a settlement says about its round; the caller adds trainers and commitments.
+    function _statement(uint256 jobId, uint32 number, Settlement calldata settlement)
+        private
+        view
+        returns (IProofVerifier.Statement memory s)
+    {
+        _fillTerms(s, jobId, number);
+        s.gram.hasReference = settlement.included & REFERENCE_BIT != 0;
+        s.gram.previous = _previousCommitment(jobId, number) != 0;
+        s.gram.history = settlement.history.length != 0;
         s.gram.gram = settlement.gram;
         s.weights = settlement.weights;
         s.scores = settlement.scores;
         s.payouts = settlement.payouts;
         s.aggregateCommitment = settlement.aggregateCommitment;
         s.nextScaleExponent = settlement.nextScaleExponent;
+        s.nextMemoryDigest = settlement.nextMemoryDigest;
+        s.witness = settlement.witness;
     }
 
-    /// @dev What the job and the round say by themselves; the caller adds trainers and matrix.
-    function _gramStatement(uint256 jobId, uint32 number)
-        private
-        view
-        returns (IProofVerifier.GramStatement memory g)
-    {
+    /// @dev What the job and the round say by themselves.
+    function _fillTerms(IProofVerifier.Statement memory s, uint256 jobId, uint32 number) private view {
         JobTerms storage t = _terms[jobId];
+        Round storage r = _rounds[jobId][number];
+        IProofVerifier.GramStatement memory g = s.gram;
         g.chainId = block.chainid;
         g.market = address(this);
         g.jobId = jobId;
@@ -441,8 +466,18 @@ contract Market is IMarket, ReentrancyGuardTransient {
         g.dimension = t.dimension;
         g.bits = t.bits;
         g.headroomBits = t.headroomBits;
-        g.scaleExponent = _rounds[jobId][number].scaleExponent;
+        g.scaleExponent = r.scaleExponent;
         g.budget = t.roundBudget;
+        g.floorBps = t.floorBps;
+        g.capBps = t.capBps;
+        s.referenceExpected = t.hasReference;
+        s.memoryDigest = r.memoryDigest;
+    }
+
+    /// @dev The latest aggregate's commitment; 0 where there is none, or it is infinity: all weights were 0.
+    function _previousCommitment(uint256 jobId, uint32 number) private view returns (bytes32 word) {
+        word = _rounds[jobId][_rounds[jobId][number].previousSettled].aggregateCommitment; // round 0 has none
+        if (word == Bn254.INFINITY) word = 0;
     }
 
     function _aggregateClaim(uint256 jobId, uint32 number)
@@ -465,32 +500,42 @@ contract Market is IMarket, ReentrancyGuardTransient {
         });
     }
 
-    /// @dev The committed points: x and the sign of y are on record, y comes with the settlement.
-    function _points(bytes32[] memory commitments, uint256[] calldata ys)
-        private
-        pure
-        returns (IProofVerifier.Point[] memory points)
-    {
-        _requireLength("commitmentYs", ys.length, commitments.length);
-        points = new IProofVerifier.Point[](ys.length);
-        for (uint256 i = 0; i < ys.length; ++i) {
-            IProofVerifier.Point memory point = IProofVerifier.Point(uint256(commitments[i]) & X_BITS, ys[i]);
-            if (!Bn254.isPoint(point.x, point.y) || Bn254.compress(point.x, point.y) != commitments[i]) {
-                revert Market_WrongCommitment(i);
-            }
-            points[i] = point;
+    /// @dev The commitments of all rows: of updates, reference and previous aggregate x and the sign of y are on record,
+    /// y comes with the settlement; what the running sums' are the verifier knows.
+    function _rows(
+        uint256 jobId,
+        uint32 number,
+        IProofVerifier.GramStatement memory g,
+        bytes32[] memory commitments,
+        Settlement calldata settlement
+    ) private view returns (IProofVerifier.Point[] memory points) {
+        uint256[] calldata ys = settlement.commitmentYs;
+        uint256 count = commitments.length;
+        uint256 total = count + (g.hasReference ? 1 : 0) + (g.previous ? 1 : 0);
+        _requireLength("commitmentYs", ys.length, total);
+        if (g.history) _requireLength("history", settlement.history.length, count);
+        points = new IProofVerifier.Point[](total + settlement.history.length);
+        for (uint256 i = 0; i < count; ++i) {
+            points[i] = _point(commitments[i], ys[i], i);
+        }
+        if (g.hasReference) {
+            points[count] = _point(_rounds[jobId][number].referenceCommitment, ys[count], count);
+        }
+        if (g.previous) points[total - 1] = _point(_previousCommitment(jobId, number), ys[total - 1], total - 1);
+        for (uint256 i = 0; i < settlement.history.length; ++i) {
+            points[total + i] = settlement.history[i];
         }
     }
 
-    function _commitmentsOf(uint256 jobId, uint32 number, address[] memory trainers)
-        private
-        view
-        returns (bytes32[] memory commitments)
-    {
-        commitments = new bytes32[](trainers.length);
-        for (uint256 i = 0; i < trainers.length; ++i) {
-            commitments[i] = commitmentOf[jobId][number][trainers[i]];
-        }
+    function _point(bytes32 word, uint256 y, uint256 index) private pure returns (IProofVerifier.Point memory) {
+        uint256 x = uint256(word) & X_BITS;
+        if (!Bn254.isPoint(x, y) || Bn254.compress(x, y) != word) revert Market_WrongCommitment(index);
+        return IProofVerifier.Point(x, y);
+    }
+
+    function _compressed(IProofVerifier.Point calldata point) private pure returns (bytes32) {
+        if (!Bn254.isPoint(point.x, point.y)) revert Market_InvalidCommitment(point.x, point.y);
+        return Bn254.compress(point.x, point.y);
     }
 
     function _stakesOf(uint256 jobId, address[] memory trainers) private view returns (uint128[] memory stakes) {
@@ -507,32 +552,44 @@ contract Market is IMarket, ReentrancyGuardTransient {
         }
     }
 
-    /// @dev The trainers whose bits are set, in the order of their commitments.
+    /// @dev The trainers whose bits are set, in the order of their commitments, and these.
     function _includedTrainers(uint256 jobId, uint32 number, uint256 included)
         private
         view
-        returns (address[] memory trainers)
+        returns (address[] memory trainers, bytes32[] memory commitments)
     {
         JobTerms storage t = _terms[jobId];
         uint256 total = _rounds[jobId][number].commits;
         if (total < t.minTrainers) revert Market_TooFewTrainers(total, t.minTrainers);
+        if (t.hasReference) included &= ~REFERENCE_BIT;
         if (included >> total != 0) revert Market_UnknownTrainers(included, total);
         trainers = new address[](total);
+        commitments = new bytes32[](total);
         uint256 count = 0;
         for (uint256 i = 0; i < total; ++i) {
-            if ((included >> i) & 1 == 1) trainers[count++] = _committed[jobId][number][i];
+            if ((included >> i) & 1 == 0) continue;
+            trainers[count] = _committed[jobId][number][i];
+            commitments[count] = commitmentOf[jobId][number][trainers[count]];
+            ++count;
         }
         if (total - count > t.byzantine) revert Market_TooManyExcluded(total - count, t.byzantine);
         assembly ("memory-safe") {
             mstore(trainers, count) // shrink to the trainers found
+            mstore(commitments, count)
         }
     }
 
-    /// @dev The scale agreed by the latest settled round; void ones, overturned ones too, hand on what they were given.
-    function _nextScaleExponent(uint256 jobId, uint32 number) private view returns (int16) {
-        if (number == 0) return _terms[jobId].scaleExponent;
-        Round storage r = _rounds[jobId][number];
-        return r.settled && !r.overturned ? r.nextScaleExponent : r.scaleExponent;
+    /// @dev What a new round takes from the one before it: the scale and the memory that a settlement agreed on, and
+    /// whose aggregate is the latest. Void rounds, overturned ones too, hand on what they were given.
+    function _inherit(uint256 jobId, Round storage r, uint32 before) private {
+        Round storage b = _rounds[jobId][before];
+        if (before == 0) {
+            r.scaleExponent = _terms[jobId].scaleExponent;
+        } else if (b.settled && !b.overturned) {
+            (r.scaleExponent, r.memoryDigest, r.previousSettled) = (b.nextScaleExponent, b.nextMemoryDigest, before);
+        } else {
+            (r.scaleExponent, r.memoryDigest, r.previousSettled) = (b.scaleExponent, b.memoryDigest, b.previousSettled);
+        }
     }
 
     function _setAggregators(uint256 jobId, address[] calldata aggregators) private {
@@ -548,12 +605,14 @@ contract Market is IMarket, ReentrancyGuardTransient {
     function _checkTerms(JobTerms calldata t) private view {
         if (t.token != address(0) && t.token.code.length == 0) revert Market_InvalidTerms("token");
         if (address(t.verifier).code.length == 0) revert Market_InvalidTerms("verifier");
-        if (!t.verifier.supportsJob(t.rule, t.score, t.dimension)) revert Market_InvalidTerms("rule");
+        if (!t.verifier.supportsJob(t.rule, t.score, t.dimension, t.hasReference)) revert Market_InvalidTerms("rule");
         if (t.roundBudget == 0) revert Market_InvalidTerms("roundBudget");
         if (t.rounds == 0) revert Market_InvalidTerms("rounds");
         if (t.stakeMin == 0) revert Market_InvalidTerms("stakeMin");
         if (t.stakeMax < t.stakeMin) revert Market_InvalidTerms("stakeMax");
         if (t.challengerShareBps > WHOLE_BPS) revert Market_InvalidTerms("challengerShareBps");
+        if (t.floorBps > WHOLE_BPS) revert Market_InvalidTerms("floorBps");
+        if (t.capBps == 0 || t.capBps > WHOLE_BPS) revert Market_InvalidTerms("capBps");
         if (t.maxTrainers > MAX_TRAINERS) revert Market_InvalidTerms("maxTrainers");
         if (t.minTrainers > t.maxTrainers) revert Market_InvalidTerms("minTrainers");
         if (t.minTrainers < 2 * uint256(t.byzantine) + 3) revert Market_InvalidTerms("byzantine");

@@ -26,7 +26,8 @@ library Bn254 {
     /// @dev Flags of a compressed point: y at most (P - 1) / 2; y above it; the point at infinity.
     uint256 private constant SMALLER = 2 << 254;
     uint256 private constant LARGER = 3 << 254;
-    bytes32 private constant INFINITY = bytes32(uint256(0x40) << 248);
+    /// @dev The point at infinity, compressed.
+    bytes32 internal constant INFINITY = bytes32(uint256(0x40) << 248);
 
     error Bn254_PrecompileFailed();
 

@@ -7,9 +7,10 @@ import {GramMatrix} from "./GramMatrix.sol";
 import {ReferenceString} from "./ReferenceString.sol";
 import {GramTranscript, Transcript} from "./Transcript.sol";
 
-/// @title The Gram argument: a posted matrix is the Gram matrix of the committed updates.
+/// @title The Gram argument: posted inner products are those of the committed rows, updates and extra rows.
 /// @dev Notation and steps are those of docs/protocol.md, "The Gram argument"; the same computation as
-/// aggregator/proofs/verifier.py. n + 6 multiplications of points and one product of three pairings, whatever d is.
+/// aggregator/proofs/verifier.py. For m rows m + 6 multiplications of points and one product of three pairings, whatever
+/// d is.
 abstract contract GramArgument is ReferenceString {
     using Bn254 for Bn254.Sum;
 
@@ -53,8 +54,9 @@ abstract contract GramArgument is ReferenceString {
         (GramTranscript.Correlated correlated, uint256 z) = GramTranscript.correlation(masked, _words(proof, 3, 2));
         uint256 gamma = GramTranscript.evaluations(correlated, _words(proof, 5, 3));
 
+        _checkElements(trainers, stakes);
         Bn254.Sum memory sum = Bn254.Sum(p.mask.x, p.mask.y, 0, 0, 0);
-        uint256 square = _quadraticForm(gram, _addCommitments(sum, commitments, trainers, stakes, seed));
+        uint256 square = _addRows(sum, commitments, gram, trainers.length, seed);
         square = addmod(square, p.maskSquare, R);
         sum.addScaled(p.correlation.x, p.correlation.y, gamma);
         _checkQuotient(sum, p.quotient, _subtractLines(sum, p, square, z, gamma));
@@ -88,8 +90,8 @@ abstract contract GramArgument is ReferenceString {
     }
 
     /// @dev The transcript's first message: the digest of the reference string and the statement, as it lies in
-    /// calldata but for the lists' offsets and lengths. That each number fits its type is checked for all at once; the
-    /// lists' elements come to that in `_addCommitments`.
+    /// calldata but for the lists' offsets and lengths. That each number fits its type is checked for all at once; for
+    /// the lists' elements see `_checkElements`.
     function _absorb(
         IProofVerifier.GramStatement calldata s,
         IProofVerifier.Point[] calldata commitments,
@@ -97,22 +99,42 @@ abstract contract GramArgument is ReferenceString {
         uint128[] calldata stakes,
         bytes calldata gram
     ) private view returns (GramTranscript.Stated) {
-        uint256 n = commitments.length;
-        if (n == 0) revert Gram_NoUpdates();
-        uint256 expected = GramMatrix.packedLength(n, 0);
-        if (gram.length != expected) revert GramMatrix.Gram_WrongLength("gram", gram.length, expected);
-        if (trainers.length != n) revert GramMatrix.Gram_WrongLength("trainers", trainers.length, n);
-        if (stakes.length != n) revert GramMatrix.Gram_WrongLength("stakes", stakes.length, n);
         if (s.dimension + MASK_COEFFICIENTS > srsSize) revert Gram_DimensionTooLarge(s.dimension, srsSize);
-
         (uint256 buffer, uint256 message) = Transcript.newBuffer();
         bytes32 digest = srsDigest;
-        uint256 excess;
-        uint256 length;
         assembly ("memory-safe") {
             mstore(message, digest)
-            calldatacopy(add(message, 0x20), s, 0x180)
-            mstore(add(message, 0x1a0), n)
+            calldatacopy(add(message, 0x20), s, 0x220)
+        }
+        _checkWords(message);
+        uint256 n = trainers.length;
+        uint256 rows = commitments.length;
+        if (n == 0) revert Gram_NoUpdates();
+        _requireLength("stakes", stakes.length, n);
+        _requireLength("commitments", rows, n + GramMatrix.extraRows(s.hasReference, s.previous, s.history, n));
+        _requireLength("gram", gram.length, GramMatrix.packedLength(n, rows - n));
+        uint256 length;
+        assembly ("memory-safe") {
+            mstore(add(message, 0x240), n)
+            mstore(add(message, 0x260), rows)
+            let target := add(message, 0x280)
+            let size := shl(5, n)
+            calldatacopy(target, trainers.offset, size)
+            calldatacopy(add(target, size), stakes.offset, size)
+            target := add(target, shl(1, size))
+            size := shl(6, rows)
+            calldatacopy(target, commitments.offset, size)
+            target := add(target, size)
+            calldatacopy(target, gram.offset, gram.length)
+            length := sub(add(target, gram.length), message)
+        }
+        return GramTranscript.begin(buffer, length);
+    }
+
+    /// @dev That each number of the statement, in the order of its fields, fits its type.
+    function _checkWords(uint256 message) private pure {
+        uint256 excess;
+        assembly ("memory-safe") {
             excess := or(shr(160, mload(add(message, 0x40))), shr(32, mload(add(message, 0x80)))) // market, round
             excess := or(excess, shr(16, mload(add(message, 0xe0)))) // byzantine
             excess := or(excess, shr(8, mload(add(message, 0x120)))) // bits
@@ -120,69 +142,92 @@ abstract contract GramArgument is ReferenceString {
             let exponent := mload(add(message, 0x160))
             excess := or(excess, xor(exponent, signextend(1, exponent)))
             excess := or(excess, shr(128, mload(add(message, 0x180)))) // budget
-
-            let target := add(message, 0x1c0)
-            let size := shl(5, n)
-            calldatacopy(target, trainers.offset, size)
-            calldatacopy(add(target, size), stakes.offset, size)
-            target := add(target, shl(1, size))
-            calldatacopy(target, commitments.offset, shl(1, size))
-            target := add(target, shl(1, size))
-            calldatacopy(target, gram.offset, gram.length)
-            length := sub(add(target, gram.length), message)
+            excess := or(excess, shr(16, mload(add(message, 0x1a0)))) // floorBps
+            excess := or(excess, shr(16, mload(add(message, 0x1c0)))) // capBps
+            excess := or(excess, shr(1, mload(add(message, 0x1e0)))) // hasReference
+            excess := or(excess, shr(1, mload(add(message, 0x200)))) // previous
+            excess := or(excess, shr(1, mload(add(message, 0x220)))) // history
         }
         if (excess != 0) revert Gram_DirtyWord();
-        return GramTranscript.begin(buffer, length);
     }
 
-    /// @dev sum += sum_i lambda_i C_i, where lambda_i is the first 128 bits of keccak256(seed, i). Refuses infinity; what
-    /// is no point the precompile refuses, and burns the gas. One pass over the updates, so the words of trainers and
-    /// stakes are checked here too.
-    /// @return lambdas Where the lambda_i lie, the last thing in memory but for three zeros after them.
-    function _addCommitments(
-        Bn254.Sum memory sum,
-        IProofVerifier.Point[] calldata commitments,
-        address[] calldata trainers,
-        uint128[] calldata stakes,
-        bytes32 seed
-    ) private view returns (uint256 lambdas) {
-        uint256 n = commitments.length;
+    /// @dev The same for the lists' elements.
+    function _checkElements(address[] calldata trainers, uint128[] calldata stakes) private pure {
         uint256 excess;
-        bool valid = true;
         assembly ("memory-safe") {
-            lambdas := mload(0x40)
-            mstore(0x40, add(lambdas, shl(5, add(n, 3))))
-            mstore(0, seed)
-            let term := add(sum, 0x40)
-            let end := shl(5, n)
-            for { let offset := 0 } and(valid, lt(offset, end)) { offset := add(offset, 0x20) } {
+            for { let offset := shl(5, trainers.length) } offset {} {
+                offset := sub(offset, 0x20)
                 excess := or(excess, shr(160, calldataload(add(trainers.offset, offset))))
                 excess := or(excess, shr(128, calldataload(add(stakes.offset, offset))))
-                mstore(0x20, shr(5, offset))
+            }
+        }
+        if (excess != 0) revert Gram_DirtyWord();
+    }
+
+    /// @dev sum += sum_i lambda_i C_i over all rows; returns sum_ij lambda_i lambda_j G_ij modulo R.
+    function _addRows(
+        Bn254.Sum memory sum,
+        IProofVerifier.Point[] calldata commitments,
+        bytes calldata gram,
+        uint256 n,
+        bytes32 seed
+    ) private view returns (uint256 form) {
+        uint256 lambdas;
+        uint256 rows = commitments.length;
+        assembly ("memory-safe") {
+            lambdas := mload(0x40) // those of the updates, three zeros, those of the extra rows
+            let extras := add(lambdas, shl(5, n))
+            calldatacopy(extras, calldatasize(), 0x60)
+            mstore(0x40, add(lambdas, shl(5, add(rows, 3))))
+        }
+        uint256 extraLambdas = lambdas + 32 * (n + 3);
+        _addPoints(sum, commitments[:n], seed, 0, lambdas);
+        form = _quadraticForm(gram, lambdas, n);
+        if (rows == n) return form;
+        _addPoints(sum, commitments[n:], seed, n, extraLambdas);
+        return addmod(form, _extraForm(gram[4 * n * (n + 1):], lambdas, extraLambdas, n, rows - n), R);
+    }
+
+    /// @dev sum += sum_i lambda_i C_i, where lambda_i is the first 128 bits of keccak256(seed, i), for rows `first` on.
+    /// Refuses infinity as an update, which is what `first` = 0 says; what is no point the precompile refuses, and burns
+    /// the gas.
+    /// @param lambdas Where to write the lambda_i.
+    function _addPoints(
+        Bn254.Sum memory sum,
+        IProofVerifier.Point[] calldata points,
+        bytes32 seed,
+        uint256 first,
+        uint256 lambdas
+    ) private view {
+        bool valid = true;
+        assembly ("memory-safe") {
+            mstore(0, seed)
+            let term := add(sum, 0x40)
+            let end := shl(5, points.length)
+            for { let offset := 0 } and(valid, lt(offset, end)) { offset := add(offset, 0x20) } {
+                mstore(0x20, add(first, shr(5, offset)))
                 let lambda := shr(128, keccak256(0, 0x40))
                 mstore(add(lambdas, offset), lambda)
-                calldatacopy(term, add(commitments.offset, shl(1, offset)), 0x40)
+                calldatacopy(term, add(points.offset, shl(1, offset)), 0x40)
                 mstore(add(sum, 0x80), lambda)
-                valid := lt(0, mload(add(sum, 0x60))) // only infinity has y = 0
+                valid := lt(0, or(first, mload(add(sum, 0x60)))) // only infinity has y = 0
                 valid := and(valid, staticcall(gas(), EC_MUL, term, 0x60, term, 0x40))
                 valid := and(valid, staticcall(gas(), EC_ADD, sum, 0x80, sum, 0x40))
             }
-            calldatacopy(add(lambdas, end), calldatasize(), 0x60) // zeros
             valid := and(valid, eq(returndatasize(), 0x40))
         }
         if (!valid) revert Gram_InvalidCommitment();
-        if (excess != 0) revert Gram_DirtyWord();
     }
 
-    /// @dev sum_ij lambda_i lambda_j G_ij modulo R, from the packed upper triangle of 64-bit entries. Within a row the
-    /// integers are exact: |lambda G| < 2^191, and there are far fewer than 2^60 of them. Four entries fill a word; where
-    /// a row ends within one, what follows meets a lambda of zero.
-    /// @param lambdas See `_addCommitments`.
-    function _quadraticForm(bytes calldata gram, uint256 lambdas) private pure returns (uint256 form) {
+    /// @dev sum_ij lambda_i lambda_j G_ij modulo R over the updates, from the packed upper triangle of 64-bit entries.
+    /// Within a row the integers are exact: |lambda G| < 2^191, and there are far fewer than 2^60 of them. Four entries
+    /// fill a word; where a row ends within one, what follows meets a lambda of zero.
+    /// @param lambdas See `_addRows`.
+    function _quadraticForm(bytes calldata gram, uint256 lambdas, uint256 n) private pure returns (uint256 form) {
         assembly ("memory-safe") {
             let source := gram.offset
             let row := lambdas
-            for { let end := sub(mload(0x40), 0x60) } lt(row, end) {} {
+            for { let end := add(lambdas, shl(5, n)) } lt(row, end) {} {
                 let lambda := mload(row)
                 let sum := mul(lambda, sar(192, calldataload(source))) // the top 8 bytes, sign extended
                 row := add(row, 0x20)
@@ -201,6 +246,41 @@ abstract contract GramArgument is ReferenceString {
                 form := addmod(form, mulmod(lambda, add(R, sum), R), R) // R makes the sum positive
             }
         }
+    }
+
+    /// @dev What the extra rows add to the form: for each its products with the rows before it, twice, and its square,
+    /// 128-bit entries. A lambda times an entry may fill a word, so each is reduced; R makes entries positive.
+    /// @param packed The extra rows' part of the packed products.
+    function _extraForm(
+        bytes calldata packed,
+        uint256 lambdas,
+        uint256 extraLambdas,
+        uint256 n,
+        uint256 extras
+    ) private pure returns (uint256 form) {
+        assembly ("memory-safe") {
+            let source := packed.offset
+            let end := add(extraLambdas, shl(5, extras))
+            let last := add(lambdas, shl(5, n))
+            for { let row := extraLambdas } lt(row, end) { row := add(row, 0x20) } {
+                let sum := 0
+                for { let column := lambdas } lt(column, row) { column := add(column, 0x20) } {
+                    if eq(column, last) { column := extraLambdas }
+                    if eq(column, row) { break }
+                    sum := addmod(sum, mulmod(mload(column), add(R, sar(128, calldataload(source))), R), R)
+                    source := add(source, 0x10)
+                }
+                let lambda := mload(row)
+                sum := addmod(sum, sum, R)
+                sum := addmod(sum, mulmod(lambda, add(R, sar(128, calldataload(source))), R), R)
+                source := add(source, 0x10)
+                form := addmod(form, mulmod(lambda, sum, R), R)
+            }
+        }
+    }
+
+    function _requireLength(bytes32 field, uint256 length, uint256 expected) private pure {
+        if (length != expected) revert GramMatrix.Gram_WrongLength(field, length, expected);
     }
 
     /// @dev sum -= I_p(tau)[1] + I_h(tau)[eta], where I_p and I_h are the lines through the values of

@@ -48,6 +48,17 @@ library GramMatrix {
         return 4 * n * (n + 1) + 8 * extras * (2 * n + extras + 1);
     }
 
+    /// @dev Number of extra rows beside n updates.
+    function extraRows(bool hasReference, bool previous, bool history, uint256 n)
+        internal
+        pure
+        returns (uint256 extras)
+    {
+        if (hasReference) ++extras;
+        if (previous) ++extras;
+        if (history) extras += n;
+    }
+
     /// @dev Entry k = i * m + j.
     function entry(int256[] memory g, uint256 k) internal pure returns (int256 value) {
         assembly ("memory-safe") {

@@ -2,116 +2,87 @@
 pragma solidity 0.8.37;
 
 import {IProofVerifier} from "../interfaces/IProofVerifier.sol";
+import {IRule} from "../interfaces/IRule.sol";
+import {IScore} from "../interfaces/IScore.sol";
 import {GramMatrix} from "./GramMatrix.sol";
-import {MultiKrum} from "./MultiKrum.sol";
+import {Payouts} from "./Payouts.sol";
+import {StakeWeights} from "./StakeWeights.sol";
 
-/// @title From a Gram matrix to accepted updates, weights, scores, payouts and the next scale.
-/// @dev The same integer arithmetic as aggregator/scores.py and aggregator/fixedpoint.py; tests/vectors binds the two.
+/// @title From proven inner products to accepted updates, weights, scores, payouts and the next scale.
+/// @dev The same integer arithmetic as aggregator/settlement.py and aggregator/fixedpoint.py; tests/vectors binds the two.
 library Settling {
-    /// @dev Weights are in units of 2^-32.
-    uint256 internal constant WEIGHT_ONE = 1 << 32;
     int256 private constant MAX_SCALE_STEP = 2;
     int256 internal constant MAX_SCALE_EXPONENT = 64;
 
-    bytes32 internal constant MULTI_KRUM = "multi-krum";
-    bytes32 internal constant MEAN = "mean";
-    bytes32 internal constant SHAPLEY = "shapley";
-
-    error Settling_Unsupported(bytes32 rule, bytes32 score);
+    error Settling_UnexpectedReference();
+    error Settling_WrongHistory(bool posted, bool expected);
+    error Settling_InvalidShares(uint256 floorBps, uint256 capBps);
     error Settling_WrongLength(bytes32 field, uint256 length, uint256 expected);
     error Settling_WrongWeight(uint256 index, uint256 posted, uint256 expected);
     error Settling_WrongScore(uint256 index, int256 posted, int256 expected);
     error Settling_WrongPayout(uint256 index, uint256 posted, uint256 expected);
     error Settling_WrongScale(int256 posted, int256 expected);
 
-    /// @dev Whether rule and score are known here.
-    function knows(bytes32 rule, bytes32 score) internal pure returns (bool) {
-        return (rule == MULTI_KRUM || rule == MEAN) && score == SHAPLEY;
+    /// @param rule, score The job's.
+    /// @param floor The score that splits what does not depend on the reference.
+    struct Contracts {
+        IRule rule;
+        IScore score;
+        IScore floor;
     }
 
-    /// @dev Reverts unless weights, scores, payouts and the next scale follow from the posted matrix by the job's rule,
-    /// to the last unit, and the matrix could be one of updates of the job's dimension and range.
-    function check(IProofVerifier.Statement calldata s) internal pure {
+    /// @dev Reverts unless weights, scores, payouts and the next scale follow from the posted products by the job's
+    /// terms, to the last unit, and the products could be those of rows of the job's dimension and range. Where a job has
+    /// a reference but its row is missing, nothing depends on it: the floor's score splits the whole budget and is
+    /// posted, and a rule that needs the row gives way to stake weights.
+    /// @param memoryBefore What the score remembers.
+    /// @return memoryAfter What it remembers for the next round.
+    function check(IProofVerifier.Statement calldata s, Contracts memory c, bytes calldata memoryBefore)
+        internal
+        pure
+        returns (bytes memory memoryAfter)
+    {
         IProofVerifier.GramStatement calldata q = s.gram;
-        if (!knows(q.rule, q.score)) revert Settling_Unsupported(q.rule, q.score);
-        uint256 n = q.trainers.length;
-        if (q.stakes.length != n) revert Settling_WrongLength("stakes", q.stakes.length, n);
-        int256[] memory g = GramMatrix.decode(q.gram, n, 0, q.dimension, q.bits);
-        bool[] memory accepted = q.rule == MULTI_KRUM ? MultiKrum.accept(g, n, q.byzantine) : _all(n);
-        uint256[] memory weights = stakeWeights(accepted, q.stakes);
-        _checkWeights(s.weights, weights);
-        int256[] memory scores = shapley(g, weights);
-        _checkScores(s.scores, scores);
-        _checkPayouts(s.payouts, payoutsRoundedDown(scores, q.budget));
-        int256 exponent = nextScaleExponent(g, accepted, q.scaleExponent, q.dimension, q.bits, q.headroomBits);
+        _checkTerms(s, c.rule);
+        uint256[] memory squares = _checkProducts(q);
+        IRule.Round memory round = _round(q);
+        bool unusable = s.referenceExpected && !q.hasReference;
+        bool needsReference = c.rule.needsReference();
+        (uint256 accepted, uint64[] memory weights) =
+            unusable && needsReference ? _everybody(q) : c.rule.decide(round, s.witness.ruleHints);
+        _checkWeights(s.weights, weights, squares.length);
+        int256 exponent =
+            nextScaleExponent(squares, accepted, q.scaleExponent, q.dimension, q.bits, q.headroomBits);
         if (s.nextScaleExponent != exponent) revert Settling_WrongScale(s.nextScaleExponent, exponent);
-    }
 
-    /// @dev w_i = floor(2^32 * stake_i / sum of the accepted stakes); 0 where not accepted.
-    function stakeWeights(bool[] memory accepted, uint128[] calldata stakes)
-        internal
-        pure
-        returns (uint256[] memory weights)
-    {
-        uint256 n = accepted.length;
-        weights = new uint256[](n);
-        uint256 total = 0;
-        for (uint256 i = 0; i < n; ++i) {
-            if (accepted[i]) total += stakes[i];
+        uint256 floorBps = unusable ? Payouts.BASIS_POINTS : q.floorBps;
+        int256[] memory floorScores;
+        if (floorBps == 0) {
+            floorScores = new int256[](squares.length);
+        } else {
+            weights = Payouts.floorWeights(accepted, weights, q.stakes, needsReference, q.byzantine);
+            (floorScores,) = c.floor.score(round, weights, "", s.witness.floorHints);
         }
-        if (total == 0) return weights;
-        for (uint256 i = 0; i < n; ++i) {
-            if (accepted[i]) weights[i] = WEIGHT_ONE * stakes[i] / total;
-        }
-    }
-
-    /// @dev s_i = w_i (G w)_i: twice the Shapley value of the quadratic utility v(S) = <r, u_S> - |u_S|^2 / 2 with the
-    /// aggregate itself as reference r. |G w| < 2^96 and w_i <= 2^32, so nothing overflows.
-    function shapley(int256[] memory g, uint256[] memory weights) internal pure returns (int256[] memory scores) {
-        uint256 n = weights.length;
-        scores = new int256[](n);
-        for (uint256 i = 0; i < n; ++i) {
-            if (weights[i] == 0) continue;
-            int256 product = 0;
-            unchecked {
-                for (uint256 j = 0; j < n; ++j) {
-                    product += GramMatrix.entry(g, i * n + j) * int256(weights[j]);
-                }
-            }
-            scores[i] = int256(weights[i]) * product;
-        }
-    }
-
-    /// @dev payout_i = floor(budget * max(s_i, 0) / sum of max(s_j, 0)); nothing when that sum is 0. Rounds down, so the
-    /// sum never exceeds the budget, and less than n units are left over.
-    function payoutsRoundedDown(int256[] memory scores, uint256 budget)
-        internal
-        pure
-        returns (uint256[] memory payouts)
-    {
-        uint256 n = scores.length;
-        payouts = new uint256[](n);
-        uint256 total = 0;
-        for (uint256 i = 0; i < n; ++i) {
-            if (scores[i] > 0) total += uint256(scores[i]);
-        }
-        if (total == 0) return payouts;
-        for (uint256 i = 0; i < n; ++i) {
-            if (scores[i] > 0) payouts[i] = budget * uint256(scores[i]) / total;
-        }
+        int256[] memory scores;
+        if (unusable) (scores, memoryAfter) = (floorScores, memoryBefore);
+        else (scores, memoryAfter) = c.score.score(round, s.weights, memoryBefore, s.witness.scoreHints);
+        _checkScores(s.scores, scores, squares.length);
+        _checkPayouts(s.payouts, Payouts.split(scores, floorScores, q.budget, floorBps, q.capBps));
     }
 
     /// @dev The scale rule: the smallest step k in -2..2 with median |u|^2 <= d * 2^(2(b-1-h) + 1 + 2k), the median
     /// taken over accepted updates (the lower one when their number is even); the exponent stays in -64..64.
+    /// @param squares |u_i|^2.
+    /// @param accepted Bit i set: update i counts.
     function nextScaleExponent(
-        int256[] memory g,
-        bool[] memory accepted,
+        uint256[] memory squares,
+        uint256 accepted,
         int256 exponent,
         uint256 dimension,
         uint256 bits,
         uint256 headroomBits
     ) internal pure returns (int256) {
-        uint256 median = uint256(_lowerMedianNorm(g, accepted));
+        uint256 median = _lowerMedian(_accepted(squares, accepted));
         uint256 shift = 2 * (bits - 1 - headroomBits) + 1 - 4;
         int256 step = -MAX_SCALE_STEP;
         while (step < MAX_SCALE_STEP && median > dimension << shift) {
@@ -123,58 +94,100 @@ library Settling {
         return exponent < -MAX_SCALE_EXPONENT ? -MAX_SCALE_EXPONENT : exponent;
     }
 
-    function _lowerMedianNorm(int256[] memory g, bool[] memory accepted) private pure returns (int256) {
-        int256[] memory norms = _acceptedNorms(g, accepted);
-        uint256 count = norms.length;
+    function _checkTerms(IProofVerifier.Statement calldata s, IRule rule) private pure {
+        IProofVerifier.GramStatement calldata q = s.gram;
+        if (q.stakes.length != q.trainers.length) {
+            revert Settling_WrongLength("stakes", q.stakes.length, q.trainers.length);
+        }
+        if (q.hasReference && !s.referenceExpected) revert Settling_UnexpectedReference();
+        bool history = rule.needsHistory();
+        if (q.history != history) revert Settling_WrongHistory(q.history, history);
+        if (q.floorBps > Payouts.BASIS_POINTS || q.capBps == 0 || q.capBps > Payouts.BASIS_POINTS) {
+            revert Settling_InvalidShares(q.floorBps, q.capBps);
+        }
+    }
+
+    /// @dev Checks the products and returns the updates' squared norms; the matrix, which may be large, is given up.
+    function _checkProducts(IProofVerifier.GramStatement calldata q) private pure returns (uint256[] memory squares) {
+        uint256 n = q.trainers.length;
+        uint256 extras = GramMatrix.extraRows(q.hasReference, q.previous, q.history, n);
+        squares = new uint256[](n);
+        uint256 free;
+        assembly ("memory-safe") {
+            free := mload(0x40)
+        }
+        int256[] memory g = GramMatrix.decode(q.gram, n, extras, q.dimension, q.bits);
+        for (uint256 i = 0; i < n; ++i) {
+            squares[i] = uint256(g[i * (n + extras) + i]);
+        }
+        assembly ("memory-safe") {
+            mstore(0x40, free)
+        }
+    }
+
+    function _round(IProofVerifier.GramStatement calldata q) private pure returns (IRule.Round memory round) {
+        round.updates = q.trainers.length;
+        round.hasReference = q.hasReference;
+        round.previous = q.previous;
+        round.history = q.history;
+        round.byzantine = q.byzantine;
+        round.trainers = q.trainers;
+        round.stakes = q.stakes;
+        round.gram = q.gram;
+    }
+
+    function _everybody(IProofVerifier.GramStatement calldata q)
+        private
+        pure
+        returns (uint256 accepted, uint64[] memory weights)
+    {
+        accepted = (1 << q.stakes.length) - 1;
+        weights = StakeWeights.roundedDown(accepted, q.stakes);
+    }
+
+    /// @dev The element that at most half of the others are below, the lower of the two in the middle; 0 of none.
+    function _lowerMedian(uint256[] memory values) private pure returns (uint256) {
+        uint256 count = values.length;
         if (count == 0) return 0;
         uint256 middle = (count - 1) / 2;
         for (uint256 i = 0; i < count; ++i) {
-            int256 norm = norms[i];
+            uint256 value = values[i];
             uint256 less = 0;
             uint256 equal = 0;
             unchecked {
                 for (uint256 j = 0; j < count; ++j) {
-                    int256 other = norms[j];
-                    if (other < norm) ++less;
-                    else if (other == norm) ++equal;
+                    uint256 other = values[j];
+                    if (other < value) ++less;
+                    else if (other == value) ++equal;
                 }
             }
-            if (less <= middle && middle < less + equal) return norm;
+            if (less <= middle && middle < less + equal) return value;
         }
-        return 0; // unreachable: some norm is the median
+        return 0; // unreachable: some element is the median
     }
 
-    function _acceptedNorms(int256[] memory g, bool[] memory accepted) private pure returns (int256[] memory norms) {
-        uint256 n = accepted.length;
-        norms = new int256[](n);
+    function _accepted(uint256[] memory squares, uint256 accepted) private pure returns (uint256[] memory found) {
+        uint256 n = squares.length;
+        found = new uint256[](n);
         uint256 count = 0;
         for (uint256 i = 0; i < n; ++i) {
-            if (accepted[i]) norms[count++] = g[i * n + i];
+            if ((accepted >> i) & 1 == 1) found[count++] = squares[i];
         }
         assembly ("memory-safe") {
-            mstore(norms, count) // shrink to the norms found
+            mstore(found, count) // shrink to those found
         }
     }
 
-    function _all(uint256 n) private pure returns (bool[] memory accepted) {
-        accepted = new bool[](n);
+    function _checkWeights(uint64[] calldata posted, uint64[] memory expected, uint256 n) private pure {
+        if (posted.length != n) revert Settling_WrongLength("weights", posted.length, n);
         for (uint256 i = 0; i < n; ++i) {
-            accepted[i] = true;
-        }
-    }
-
-    function _checkWeights(uint64[] calldata posted, uint256[] memory expected) private pure {
-        if (posted.length != expected.length) {
-            revert Settling_WrongLength("weights", posted.length, expected.length);
-        }
-        for (uint256 i = 0; i < expected.length; ++i) {
             if (posted[i] != expected[i]) revert Settling_WrongWeight(i, posted[i], expected[i]);
         }
     }
 
-    function _checkScores(int256[] calldata posted, int256[] memory expected) private pure {
-        if (posted.length != expected.length) revert Settling_WrongLength("scores", posted.length, expected.length);
-        for (uint256 i = 0; i < expected.length; ++i) {
+    function _checkScores(int256[] calldata posted, int256[] memory expected, uint256 n) private pure {
+        if (posted.length != n) revert Settling_WrongLength("scores", posted.length, n);
+        for (uint256 i = 0; i < n; ++i) {
             if (posted[i] != expected[i]) revert Settling_WrongScore(i, posted[i], expected[i]);
         }
     }

@@ -1,13 +1,16 @@
-"""The split of a round's budget: a floor that the owner cannot steer, the job's score for the rest, and a cap."""
+"""The split of a round's budget: a floor that the owner cannot steer, the job's score for the rest, and caps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import add
 
 from aggregator.errors import OutOfRange, WrongShape
 from aggregator.rules.base import Decision, stake_weights
 
 BASIS_POINTS = 10_000
+NO_CAP = 0
+CAP_MAX = (1 << 16) - 1
 
 
 def floor_weights(
@@ -27,41 +30,50 @@ def floor_weights(
 def split_budget(
     scores: Sequence[int],
     floor_scores: Sequence[int],
+    stakes: Sequence[int],
     *,
     budget: int,
     floor_bps: int = 0,
-    cap_bps: int = BASIS_POINTS,
+    cap_bps: int = NO_CAP,
 ) -> tuple[int, ...]:
     """Split ``budget`` (wei or token units): the floor by ``floor_scores``, the rest by ``scores``; round down.
 
     Each part is divided in proportion to the positive scores; where no score is positive it is not paid. What a
-    trainer gets of both is at most the cap. The sum is at most ``budget``; what is left over returns to the owner's
-    escrow. The owner chooses the reference row behind ``scores``, but whatever it is, a trainer gets its share of the
-    floor, up to the cap.
+    trainer gets of both is at most its cap, a multiple of its share of the stakes: so no mistake of a score gives
+    everything to one, and splitting an identity does not raise what it may get. The sum is at most ``budget``; what is
+    left over returns to the owner's escrow, as nobody should gain where another is capped. The owner chooses the
+    reference row behind ``scores``, but whatever it is, a trainer gets its share of the floor, up to its cap.
 
     Parameters
     ----------
-    scores, floor_scores
+    scores, floor_scores, stakes
         n integers each.
-    floor_bps, cap_bps
-        Shares of ``budget`` in 1/10000: the floor, and the most that one trainer gets.
+    floor_bps
+        The floor, in 1/10000 of ``budget``.
+    cap_bps
+        The most that a trainer gets, in 1/10000 of what its share of the stakes would be; 0 for no cap.
 
     Raises
     ------
     WrongShape
-        If the two lists' lengths differ.
+        If the lists' lengths differ.
     OutOfRange
-        If a share is outside 0..10000 (floor) or 1..10000 (cap), or ``budget`` is negative.
+        If the floor is outside 0..10000, the cap neither 0 nor 10000..65535, or ``budget`` is negative.
 
     """
-    if len(scores) != len(floor_scores):
-        raise WrongShape(f"{len(scores)} scores, but {len(floor_scores)} of the floor")
-    if not (0 <= floor_bps <= BASIS_POINTS and 1 <= cap_bps <= BASIS_POINTS and budget >= 0):
-        raise OutOfRange(f"budget {budget}, floor {floor_bps} and cap {cap_bps} of {BASIS_POINTS} cannot be")
+    if not len(scores) == len(floor_scores) == len(stakes):
+        raise WrongShape(f"{len(scores)} scores, {len(floor_scores)} of the floor and {len(stakes)} stakes")
+    if not (0 <= floor_bps <= BASIS_POINTS and (cap_bps == NO_CAP or BASIS_POINTS <= cap_bps <= CAP_MAX)):
+        raise OutOfRange(f"a floor of {floor_bps} or a cap of {cap_bps} ten-thousandths cannot be")
+    if budget < 0:
+        raise OutOfRange(f"{budget} is no budget")
     floor = budget * floor_bps // BASIS_POINTS
-    cap = budget * cap_bps // BASIS_POINTS
-    shares = zip(_proportional(floor_scores, floor), _proportional(scores, budget - floor), strict=True)
-    return tuple(min(first + second, cap) for first, second in shares)
+    first, second = _proportional(floor_scores, floor), _proportional(scores, budget - floor)
+    payouts = tuple(map(add, first, second))
+    if cap_bps == NO_CAP:
+        return payouts
+    total = BASIS_POINTS * (sum(stakes) or 1)
+    return tuple(min(payout, budget * cap_bps * stake // total) for payout, stake in zip(payouts, stakes, strict=True))
 
 
 def _proportional(scores: Sequence[int], amount: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aggregator.carried import EMPTY, Carried
 from aggregator.errors import WrongShape
 from aggregator.fixedpoint import next_scale_exponent
 from aggregator.payouts import BASIS_POINTS, floor_weights, split_budget
@@ -30,7 +31,7 @@ class RoundRules:
     floor_bps
         Share of the budget, in 1/10000, that is split by the score ``alignment``, without the reference.
     cap_bps
-        Largest share of the budget, in 1/10000, that one trainer gets.
+        The most that one trainer gets, in 1/10000 of its stake's share of the budget; 0 for no cap.
 
     """
 
@@ -43,7 +44,7 @@ class RoundRules:
     budget: int
     reference: bool = False
     floor_bps: int = 0
-    cap_bps: int = BASIS_POINTS
+    cap_bps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Outcome:
     Attributes
     ----------
     memory
-        What the score remembers for the job's next round.
+        What the job carries to its next round, but for the running sums, which are as they were.
     rule_hints, score_hints, floor_hints
         Hints for the contracts of the rule, of the score, and of the score that splits the floor.
 
@@ -64,7 +65,7 @@ class Outcome:
     scores: tuple[int, ...]
     payouts: tuple[int, ...]
     next_scale_exponent: int
-    memory: bytes = b""
+    memory: Carried = EMPTY
     rule_hints: bytes = b""
     score_hints: bytes = b""
     floor_hints: bytes = b""
@@ -77,13 +78,13 @@ def settle(
     *,
     scale_exponent: int,
     trainers: Sequence[bytes],
-    memory: bytes = b"",
+    memory: Carried = EMPTY,
 ) -> Outcome:
     """Compute a round's outcome exactly as the contract will check it.
 
     Where a job has a reference but its row is missing, it was unusable: nothing depends on it then. The whole budget is
-    split by the floor's score, which is posted; a rule that needs the row gives way to stake weights; what the score
-    remembers stays as it was.
+    split by the floor's score, which is posted; a rule that needs the row gives way to stake weights; what these two
+    remember stays as it was.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def settle(
     trainers
         Their addresses, 20 bytes each.
     memory
-        What the score remembered of the job's rounds before.
+        What the job carries from its rounds before.
 
     Raises
     ------
@@ -112,23 +113,27 @@ def settle(
     _check_shape(rules, rule, products, stakes, trainers)
     check_products(products, dimension=rules.dimension, bits=rules.bits)
     unusable = rules.reference and not products.layout.reference
-    stand_in = unusable and rule.needs_reference
-    decision = _everybody(stakes) if stand_in else rule.decide(products, rules.byzantine, stakes)
+    rule_hints = b""
+    if unusable and rule.needs_reference:
+        decision = _everybody(stakes, memory.rule)
+    else:
+        decision = rule.decide(products, rules.byzantine, stakes, trainers=trainers, memory=memory.rule)
+        rule_hints = rule.hints(products, rules.byzantine, stakes, trainers=trainers, memory=memory.rule)
+    ask = _Question(rules, products, trainers)
     floor_bps = BASIS_POINTS if unusable else rules.floor_bps
-    floor, floor_hints = Scored((0,) * products.n), b""
+    floor, floor_hints = Scored((0,) * products.n, memory.floor), b""
     if floor_bps:
         weights = floor_weights(decision, stakes, needs_reference=rule.needs_reference, byzantine=rules.byzantine)
-        floor, floor_hints = _score(get_score(FLOOR_SCORE), products, weights, trainers)
-    if unusable:
-        scored, score_hints = Scored(floor.scores, memory), b""
-    else:
-        scored, score_hints = _score(score, products, decision.weights, trainers, memory)
+        floor, floor_hints = ask(get_score(FLOOR_SCORE), weights, memory.floor)
+    scored, score_hints = Scored(floor.scores, memory.score), b""
+    if not unusable:
+        scored, score_hints = ask(score, decision.weights, memory.score)
     return Outcome(
         accepted=decision.accepted,
         weights=decision.weights,
         scores=scored.scores,
         payouts=split_budget(
-            scored.scores, floor.scores, budget=rules.budget, floor_bps=floor_bps, cap_bps=rules.cap_bps
+            scored.scores, floor.scores, stakes, budget=rules.budget, floor_bps=floor_bps, cap_bps=rules.cap_bps
         ),
         next_scale_exponent=next_scale_exponent(
             [products.matrix[i][i] for i, ok in enumerate(decision.accepted) if ok],
@@ -137,16 +142,31 @@ def settle(
             bits=rules.bits,
             headroom_bits=rules.headroom_bits,
         ),
-        memory=scored.memory,
-        rule_hints=b"" if stand_in else rule.hints(products, rules.byzantine, stakes),
+        memory=Carried(decision.memory, scored.memory, floor.memory, memory.history),
+        rule_hints=rule_hints,
         score_hints=score_hints,
         floor_hints=floor_hints,
     )
 
 
-def _everybody(stakes: Sequence[int]) -> Decision:
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What every score of a round is asked about."""
+
+    rules: RoundRules
+    products: Products
+    trainers: Sequence[bytes]
+
+    def __call__(self, score: Score, weights: Sequence[int], memory: bytes) -> tuple[Scored, bytes]:
+        return (
+            score.score(self.products, weights, trainers=self.trainers, memory=memory, dimension=self.rules.dimension),
+            score.hints(self.products, weights, trainers=self.trainers, memory=memory, dimension=self.rules.dimension),
+        )
+
+
+def _everybody(stakes: Sequence[int], memory: bytes) -> Decision:
     accepted = (True,) * len(stakes)
-    return Decision(accepted, stake_weights(accepted, stakes))
+    return Decision(accepted, stake_weights(accepted, stakes), memory)
 
 
 def _check_shape(
@@ -159,12 +179,3 @@ def _check_shape(
         raise WrongShape("the job has no reference")
     if layout.history != rule.needs_history:
         raise WrongShape(f"the rule {rule.id} {'needs' if rule.needs_history else 'has no use for'} running sums")
-
-
-def _score(
-    score: Score, products: Products, weights: Sequence[int], trainers: Sequence[bytes], memory: bytes = b""
-) -> tuple[Scored, bytes]:
-    return (
-        score.score(products, weights, trainers=trainers, memory=memory),
-        score.hints(products, weights, trainers=trainers, memory=memory),
-    )

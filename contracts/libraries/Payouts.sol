@@ -3,11 +3,12 @@ pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
-/// @title The split of a round's budget: a floor that the owner cannot steer, the job's score for the rest, and a cap.
+import {StakeWeights} from "./StakeWeights.sol";
+
+/// @title The split of a round's budget: a floor that the owner cannot steer, the job's score for the rest, and caps.
 /// @dev The same arithmetic as aggregator/payouts.py. Scores stay below 2^200, so that the sum of 64 fits.
 library Payouts {
     uint256 internal constant BASIS_POINTS = 10_000;
-    uint256 private constant WEIGHT_ONE = 1 << 32;
 
     /// @dev The weights with which the floor's score is computed: the rule's, but by stake over all n updates where the
     /// rule reads the reference row, which the owner chooses, or accepts fewer than n - f, which is outside its own
@@ -22,37 +23,39 @@ library Payouts {
     ) internal pure returns (uint64[] memory) {
         uint256 n = weights.length;
         if (!needsReference && _count(accepted) + byzantine >= n) return weights;
-        uint256 total = 0;
-        for (uint256 i = 0; i < n; ++i) {
-            total += stakes[i];
-        }
-        uint64[] memory byStake = new uint64[](n);
-        if (total == 0) return byStake;
-        for (uint256 i = 0; i < n; ++i) {
-            byStake[i] = uint64(WEIGHT_ONE * stakes[i] / total);
-        }
-        return byStake;
+        return StakeWeights.roundedDown((1 << n) - 1, stakes);
     }
 
     /// @dev The floor is divided by `floorScores` and the rest by `scores`, in proportion to what is positive, rounded
-    /// down; nothing of a part where no score is positive. Nobody gets more than the cap. The sum never exceeds the
-    /// budget.
+    /// down; nothing of a part where no score is positive. The sum never exceeds the budget.
+    /// @param stakes Not all zero.
     /// @param budget Below 2^128.
-    /// @param floorBps Share of the floor in 1/10000, at most 10000.
-    /// @param capBps The most that one trainer gets, in 1/10000 of the budget.
+    /// @param floorBps The floor, in 1/10000 of the budget: at most 10000.
+    /// @param capBps The most that a trainer gets, in 1/10000 of what its share of the stakes would be: below 2^16, and 0
+    /// for no cap.
     function split(
         int256[] memory scores,
         int256[] memory floorScores,
+        uint128[] calldata stakes,
         uint256 budget,
         uint256 floorBps,
         uint256 capBps
     ) internal pure returns (uint256[] memory payouts) {
         uint256 floor = budget * floorBps / BASIS_POINTS;
-        uint256 cap = budget * capBps / BASIS_POINTS;
         payouts = new uint256[](scores.length);
         _addShares(payouts, floorScores, floor);
         _addShares(payouts, scores, budget - floor);
+        if (capBps != 0) _cap(payouts, stakes, budget * capBps);
+    }
+
+    /// @param all What the caps sum up to, in 1/10000.
+    function _cap(uint256[] memory payouts, uint128[] calldata stakes, uint256 all) private pure {
+        uint256 total = 0;
         for (uint256 i = 0; i < payouts.length; ++i) {
+            total += BASIS_POINTS * stakes[i];
+        }
+        for (uint256 i = 0; i < payouts.length; ++i) {
+            uint256 cap = Math.mulDiv(all, stakes[i], total);
             if (payouts[i] > cap) payouts[i] = cap;
         }
     }

@@ -7,7 +7,7 @@ import random
 import pytest
 from web3.contract import Contract
 
-from aggregator.payouts import BASIS_POINTS, floor_weights, split_budget
+from aggregator.payouts import BASIS_POINTS, CAP_MAX, NO_CAP, floor_weights, split_budget
 from aggregator.rules import WEIGHT_ONE, Decision
 from tests.contracts.harness import Chain
 
@@ -32,9 +32,10 @@ def test_splits_agree(seed: int, chain: Chain, payouts: Contract) -> None:
     scores, floor_scores = random_scores(rng, n), random_scores(rng, n)
     budget = rng.choice([0, 1, n, UINT128_MAX, rng.randint(1, 10**20)])
     floor_bps = rng.choice([0, 1, 5000, BASIS_POINTS, rng.randint(0, BASIS_POINTS)])
-    cap_bps = rng.choice([1, BASIS_POINTS, rng.randint(1, BASIS_POINTS)])
-    expected = split_budget(scores, floor_scores, budget=budget, floor_bps=floor_bps, cap_bps=cap_bps)
-    found = chain.call(payouts.functions.split(scores, floor_scores, budget, floor_bps, cap_bps))
+    cap_bps = rng.choice([NO_CAP, BASIS_POINTS, CAP_MAX, rng.randint(BASIS_POINTS, CAP_MAX)])
+    stakes = [rng.choice([1, 10**18, UINT128_MAX]) for _ in range(n)]
+    expected = split_budget(scores, floor_scores, stakes, budget=budget, floor_bps=floor_bps, cap_bps=cap_bps)
+    found = chain.call(payouts.functions.split(scores, floor_scores, stakes, budget, floor_bps, cap_bps))
     assert tuple(found) == expected
 
 

@@ -8,11 +8,12 @@ contract PayoutsProbe {
     function split(
         int256[] memory scores,
         int256[] memory floorScores,
+        uint128[] calldata stakes,
         uint256 budget,
         uint256 floorBps,
         uint256 capBps
     ) external pure returns (uint256[] memory) {
-        return Payouts.split(scores, floorScores, budget, floorBps, capBps);
+        return Payouts.split(scores, floorScores, stakes, budget, floorBps, capBps);
     }
 
     function floorWeights(

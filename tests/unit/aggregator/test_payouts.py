@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aggregator.errors import OutOfRange, WrongShape
-from aggregator.payouts import floor_weights, split_budget
+from aggregator.payouts import CAP_MAX, NO_CAP, floor_weights, split_budget
 from aggregator.rules import WEIGHT_ONE, Decision
 
 Ints = tuple[int, ...]
@@ -28,7 +28,7 @@ Ints = tuple[int, ...]
     ],
 )
 def test_without_a_floor_the_score_divides_the_budget(scores: Ints, budget: int, payouts: Ints) -> None:
-    assert split_budget(scores, (1,) * len(scores), budget=budget) == payouts
+    assert split_budget(scores, (1,) * len(scores), (1,) * len(scores), budget=budget) == payouts
 
 
 @pytest.mark.parametrize(
@@ -46,29 +46,43 @@ def test_without_a_floor_the_score_divides_the_budget(scores: Ints, budget: int,
 def test_the_floor_is_divided_first(
     scores: Ints, floor_scores: Ints, budget: int, floor_bps: int, payouts: Ints
 ) -> None:
-    assert split_budget(scores, floor_scores, budget=budget, floor_bps=floor_bps) == payouts
+    assert split_budget(scores, floor_scores, (1, 1, 1), budget=budget, floor_bps=floor_bps) == payouts
 
 
 @pytest.mark.parametrize(
-    ("cap_bps", "payouts"),
-    [(10_000, (750, 250)), (7500, (750, 250)), (7499, (749, 250)), (2000, (200, 200)), (1, (0, 0))],
+    ("stakes", "cap_bps", "payouts"),
+    [
+        ((1, 1), NO_CAP, (750, 250)),
+        ((1, 1), CAP_MAX, (750, 250)),
+        ((1, 1), 15_000, (750, 250)),
+        ((1, 1), 14_999, (749, 250)),
+        ((1, 1), 10_000, (500, 250)),
+        ((3, 1), 10_000, (750, 250)),
+        ((2**128 - 1, 1), 10_000, (750, 0)),
+        ((1, 2**128 - 1), 65_535, (0, 250)),
+    ],
 )
-def test_nobody_gets_more_than_the_cap(cap_bps: int, payouts: Ints) -> None:
-    assert split_budget((3, 1), (3, 1), budget=1000, floor_bps=5000, cap_bps=cap_bps) == payouts
+def test_nobody_gets_more_than_its_stake_allows(stakes: Ints, cap_bps: int, payouts: Ints) -> None:
+    assert split_budget((3, 1), (3, 1), stakes, budget=1000, floor_bps=5000, cap_bps=cap_bps) == payouts
 
 
-def test_lists_of_different_lengths_are_refused() -> None:
+def test_what_a_cap_cuts_goes_to_nobody() -> None:
+    assert sum(split_budget((9, 1), (9, 1), (1, 1), budget=1000, cap_bps=10_000)) == 600
+
+
+@pytest.mark.parametrize(("floor_scores", "stakes"), [((1,), (1, 1)), ((1, 1), (1,)), ((1, 1), (1, 1, 1))])
+def test_lists_of_different_lengths_are_refused(floor_scores: Ints, stakes: Ints) -> None:
     with pytest.raises(WrongShape):
-        split_budget((1, 2), (1,), budget=1)
+        split_budget((1, 2), floor_scores, stakes, budget=1)
 
 
 @pytest.mark.parametrize(
     ("budget", "floor_bps", "cap_bps"),
-    [(-1, 0, 10_000), (1, -1, 10_000), (1, 10_001, 10_000), (1, 0, 0), (1, 0, 10_001)],
+    [(-1, 0, 0), (1, -1, 0), (1, 10_001, 0), (1, 0, -1), (1, 0, 1), (1, 0, 9_999), (1, 0, 65_536)],
 )
 def test_impossible_shares_are_refused(budget: int, floor_bps: int, cap_bps: int) -> None:
     with pytest.raises(OutOfRange):
-        split_budget((1,), (1,), budget=budget, floor_bps=floor_bps, cap_bps=cap_bps)
+        split_budget((1,), (1,), (1,), budget=budget, floor_bps=floor_bps, cap_bps=cap_bps)
 
 
 ACCEPTED_TWO = Decision((True, True, False, False), (WEIGHT_ONE // 4, WEIGHT_ONE // 2, 0, 0))

@@ -150,17 +150,18 @@ def test_the_longest_absent_are_dropped_at_the_largest_size(session_chain: Chain
 
 
 def test_what_a_job_carries_is_bound_by_its_digest(session_chain: Chain, probe: Contract) -> None:
-    for carried in (Carried(), Carried(b"abc"), Carried(b"", b"xyz"), Carried(b"abc" * 50, b"xyz" * 50)):
-        parts = session_chain.call(probe.functions.split(carried.encode(), carried.digest()))
-        assert parts == [carried.score, carried.history]
-        assert session_chain.call(probe.functions.digestOf(carried.score, carried.history)) == carried.digest()
+    long = Carried(b"abc" * 50, b"", b"d" * 33, b"xyz" * 50)
+    for carried in (Carried(), Carried(b"abc"), Carried(b"", b"xyz"), Carried(floor=b"f"), Carried(history=b"h"), long):
+        memories, history = session_chain.call(probe.functions.split(carried.encode(), carried.digest()))
+        assert (*memories, history) == (carried.rule, carried.score, carried.floor, carried.history)
+        assert session_chain.call(probe.functions.digestOf(memories, history)) == carried.digest()
     with refused("Carried_WrongDigest", found=Carried(b"a").digest(), expected=NOTHING):
         session_chain.call(probe.functions.split(Carried(b"a").encode(), NOTHING))
     with refused("Carried_WrongDigest", found=NOTHING, expected=Carried(b"a").digest()):
         session_chain.call(probe.functions.split(b"", Carried(b"a").digest()))
 
 
-@pytest.mark.parametrize("data", [b"\0", b"\0\0\0\0", b"\0\0\0\x02a", b"\xff\xff\xff\xffabc"])
+@pytest.mark.parametrize("data", [b"\0", bytes(4), bytes(11), b"\0\0\0\x02a" + bytes(5), b"\xff" * 20])
 def test_what_nothing_carries_is_refused(session_chain: Chain, probe: Contract, data: bytes) -> None:
-    with refused("Carried_Malformed", length=len(data)):
+    with refused("Carried_Malformed"):
         session_chain.call(probe.functions.split(data, session_chain.w3.keccak(data)))

@@ -16,12 +16,15 @@ contract HistoryProbe {
         return History.advance(carried, trainers, commitments, exponent);
     }
 
-    function split(bytes calldata carried, bytes32 digest) external pure returns (bytes memory, bytes memory) {
-        (bytes calldata score, bytes calldata history) = Carried.split(carried, digest);
-        return (score, history);
+    function split(bytes calldata carried, bytes32 digest)
+        external
+        pure
+        returns (Carried.Memories memory memories, bytes memory history)
+    {
+        return Carried.split(carried, digest);
     }
 
-    function digestOf(bytes calldata score, bytes calldata history) external pure returns (bytes32) {
-        return Carried.digest(score, history);
+    function digestOf(Carried.Memories calldata memories, bytes calldata history) external pure returns (bytes32) {
+        return Carried.digest(memories, history);
     }
 }

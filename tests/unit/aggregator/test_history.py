@@ -169,14 +169,16 @@ def test_a_point_off_the_curve_is_refused() -> None:
 
 
 def test_what_a_job_carries_is_told_apart_again() -> None:
-    for carried in (Carried(), Carried(b"abc"), Carried(b"", b"xyz"), Carried(b"abc", b"xyz")):
+    parts = [Carried(), Carried(rule=b"a"), Carried(score=b"a"), Carried(floor=b"a"), Carried(history=b"a")]
+    parts += [Carried(b"ab", b"c"), Carried(b"a", b"bc"), Carried(b"abc", b"def", b"ghi", b"xyz")]
+    for carried in parts:
         assert Carried.decode(carried.encode()) == carried
     assert Carried().encode() == b""
     assert Carried().digest() == NOTHING
-    assert len({Carried(b"ab", b"c").digest(), Carried(b"a", b"bc").digest(), Carried(b"abc").digest(), NOTHING}) == 4
+    assert len({carried.digest() for carried in parts}) == len(parts)
 
 
-@pytest.mark.parametrize("data", [b"\0", b"\0\0\0\0", b"\0\0\0\x02a", b"\xff\xff\xff\xffabc"])
+@pytest.mark.parametrize("data", [b"\0", bytes(4), bytes(11), bytes(12), b"\0\0\0\x02a" + bytes(8), b"\xff" * 20])
 def test_what_nothing_carries_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidInput):
         Carried.decode(data)

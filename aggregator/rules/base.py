@@ -17,11 +17,13 @@ class Decision:
     """A rule's outcome, one element for each update.
 
     ``weights`` are in units of ``2**-32``, not negative, and their sum is at most 1; it is below 1 by rounding, or
-    because the rule shortens updates. An update that is not ``accepted`` has weight 0.
+    because the rule shortens updates. An update that is not ``accepted`` has weight 0. ``memory`` is what the rule
+    remembers for the job's next round; empty for rules without memory.
     """
 
     accepted: tuple[bool, ...]
     weights: tuple[int, ...]
+    memory: bytes = b""
 
 
 class Rule(Protocol):
@@ -47,7 +49,15 @@ class Rule(Protocol):
         """Whether the rule reads the running sums."""
         ...
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:
+    def decide(
+        self,
+        products: Products,
+        byzantine: int,
+        stakes: Sequence[int],
+        *,
+        trainers: Sequence[bytes] = (),
+        memory: bytes = b"",
+    ) -> Decision:
         """Decide on n updates.
 
         Parameters
@@ -58,6 +68,10 @@ class Rule(Protocol):
             ``f``, the number of Byzantine trainers that the job tolerates.
         stakes
             n positive integers.
+        trainers
+            The n trainers' addresses of 20 bytes, which tell a rule with memory who is who; others ignore them.
+        memory
+            What the rule returned in the job's previous round; empty at first.
 
         Raises
         ------
@@ -67,7 +81,15 @@ class Rule(Protocol):
         """
         ...
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:
+    def hints(
+        self,
+        products: Products,
+        byzantine: int,
+        stakes: Sequence[int],
+        *,
+        trainers: Sequence[bytes] = (),
+        memory: bytes = b"",
+    ) -> bytes:
         """Return what the rule's contract wants beside the products, so that it checks instead of computing.
 
         Whole 32-byte words; empty where nothing is wanted. Wrong hints are refused, they never change an outcome.

@@ -39,7 +39,7 @@ class Bristle:
     needs_reference: bool = False
     needs_history: bool = False
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:
         """Accept about n - f of n >= 3 updates."""
         n = len(stakes)
         f = tolerated(byzantine, n)
@@ -51,7 +51,7 @@ class Bristle:
         accepted = tuple(i in chosen for i in range(n))
         return Decision(accepted, stake_weights(accepted, stakes))
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """Return nothing: no contract asks."""
         return b""
 

@@ -39,7 +39,7 @@ class Caf:
     needs_reference: bool = False
     needs_history: bool = False
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:
         """Weigh n >= 1 updates; accepted is what keeps any mass."""
         n = len(stakes)
         if n == 0:
@@ -61,7 +61,7 @@ class Caf:
         weights = normalised([int(np.ldexp(mass, _MASS_BITS)) for mass in best])
         return Decision(tuple(weight > 0 for weight in weights), weights)
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """No contract checks this rule."""
         return b""
 

@@ -52,7 +52,7 @@ class CentredClipping:
         """Only the median radius has a contract."""
         return self.squared_radius is None
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:  # noqa: ARG002
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:  # noqa: ARG002
         """Accept all of n >= 1 updates."""
         squares, limit = self._squares(products, stakes)
         total, radius = sum(stakes), length_of(limit)
@@ -64,7 +64,7 @@ class CentredClipping:
         )
         return Decision((True,) * len(stakes), weights)
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """Return the median square, its root, and the roots of greater squares in their order."""
         squares, limit = self._squares(products, stakes)
         return words((limit, length_of(limit), *(length_of(square) for square in squares if square > limit)))

@@ -53,7 +53,7 @@ class Flag:
     needs_reference: bool = False
     needs_history: bool = False
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:  # noqa: ARG002
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:  # noqa: ARG002
         """Weigh n >= 1 updates; accepted is what has a positive weight."""
         n = len(stakes)
         if n == 0:
@@ -73,7 +73,7 @@ class Flag:
         exact = tuple(int(weight * WEIGHT_ONE) for weight in weights)
         return Decision(tuple(weight > 0 for weight in exact), exact)
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """No contract checks this rule."""
         return b""
 

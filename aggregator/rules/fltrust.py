@@ -40,7 +40,7 @@ class FlTrust:
     needs_reference: bool = True
     needs_history: bool = False
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:  # noqa: ARG002
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:  # noqa: ARG002
         """Weigh n >= 1 updates; a reference row of zeros trusts nobody."""
         reference = _reference(products, stakes)
         lengths = _lengths(products, reference)
@@ -55,7 +55,7 @@ class FlTrust:
         )
         return Decision(tuple(mass > 0 for mass in masses), weights)
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """Return the root of r's square, and those of the updates with a positive product, in their order."""
         reference = _reference(products, stakes)
         lengths = _lengths(products, reference)

@@ -43,14 +43,14 @@ class FoolsGold:
     needs_reference: bool = False
     needs_history: bool = True
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:  # noqa: ARG002
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:  # noqa: ARG002
         """Weigh n >= 1 updates; ``byzantine`` does not matter, any number of copies is found."""
         masses = [voice * stake for voice, stake in zip(foolsgold_voices(running_sums(products)), stakes, strict=True)]
         total = sum(masses)
         weights = tuple(WEIGHT_ONE * mass // total if total else 0 for mass in masses)
         return Decision(tuple(mass > 0 for mass in masses), weights)
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """Return nothing: n square roots are cheaper to compute than to check."""
         return b""
 

@@ -57,12 +57,12 @@ class GeometricMedian:
         """Only the median smoothing has a contract."""
         return self.smoothing is None
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:  # noqa: ARG002
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:  # noqa: ARG002
         """Weigh n >= 1 updates; accepted is what keeps any mass, which is all but those unreachably far off."""
         *_, (_, _, masses) = self._steps(products, stakes)
         return Decision(tuple(mass > 0 for mass in masses), normalised(masses))
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """Return, for each step, the n distances and their median."""
         return b"".join(words((*lengths, median)) for lengths, median, _ in self._steps(products, stakes))
 

@@ -27,7 +27,7 @@ class Krum:
     needs_reference: bool = False
     needs_history: bool = False
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:
         """Accept one of n >= 3 updates."""
         n = len(stakes)
         scores = krum_scores(products.gram, neighbours=n - tolerated(byzantine, n) - 2)
@@ -35,6 +35,6 @@ class Krum:
         accepted = tuple(i == chosen for i in range(n))
         return Decision(accepted, stake_weights(accepted, stakes))
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """Return nothing: no contract asks."""
         return b""

@@ -35,7 +35,7 @@ class MinimumDiameterAveraging:
     needs_reference: bool = False
     needs_history: bool = False
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:
         """Accept n - f of n >= 3 updates, f <= 10.
 
         Raises
@@ -52,7 +52,7 @@ class MinimumDiameterAveraging:
         accepted = tuple(not struck >> i & 1 for i in range(n))
         return Decision(accepted, stake_weights(accepted, stakes))
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """Return nothing: no contract asks."""
         return b""
 

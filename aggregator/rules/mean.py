@@ -19,13 +19,13 @@ class Mean:
     needs_reference: bool = False
     needs_history: bool = False
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:  # noqa: ARG002
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:  # noqa: ARG002
         """Accept all of n >= 1 updates."""
         _need_an_update(stakes)
         accepted = (True,) * len(stakes)
         return Decision(accepted, stake_weights(accepted, stakes))
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """Nothing is expensive here."""
         _need_an_update(stakes)
         return b""
@@ -43,13 +43,13 @@ class PlainMean:
     needs_reference: bool = False
     needs_history: bool = False
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:  # noqa: ARG002
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:  # noqa: ARG002
         """Accept all of n >= 1 updates with weight ``floor(2**32 / n)``."""
         _need_an_update(stakes)
         n = len(stakes)
         return Decision((True,) * n, (WEIGHT_ONE // n,) * n)
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """No contract checks this rule."""
         _need_an_update(stakes)
         return b""

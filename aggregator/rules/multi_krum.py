@@ -37,7 +37,7 @@ class MultiKrum:
     needs_reference: bool = False
     needs_history: bool = False
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:
         """Accept n - f of n >= 3 updates; squared distances are exact integers."""
         n = len(stakes)
         f = tolerated(byzantine, n)
@@ -45,7 +45,7 @@ class MultiKrum:
         accepted = tuple(i in chosen for i in range(n))
         return Decision(accepted, stake_weights(accepted, stakes))
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:
         """Return the positions of the last neighbour counted of each update, and of the last update accepted."""
         n = len(stakes)
         f = tolerated(byzantine, n)

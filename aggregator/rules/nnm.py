@@ -72,12 +72,12 @@ class NearestNeighbourMixing:
         """Whether the inner rule reads the running sums."""
         return self.inner.needs_history
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:
         """Decide on n >= 3 updates."""
         mixing = _Mixing.of(products, byzantine)
         return mixing.unmixed(self.inner.decide(mixing.mixed(products), byzantine, stakes))
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:
         """Return the farthest update mixed into each row, and the inner rule's hints; nothing without a contract."""
         if not self.settles:
             return b""

@@ -31,7 +31,7 @@ class SybilWall:
     needs_reference: bool = False
     needs_history: bool = True
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:  # noqa: ARG002
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:  # noqa: ARG002
         """Weigh n >= 1 updates; ``byzantine`` does not matter."""
         voices = foolsgold_voices(running_sums(products))
         n = len(stakes)
@@ -39,6 +39,6 @@ class SybilWall:
         total = sum(masses) + SIMILARITY_ONE * sum(stakes)
         return Decision(tuple(mass > 0 for mass in masses), tuple(WEIGHT_ONE * mass // total for mass in masses))
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """Return nothing."""
         return b""

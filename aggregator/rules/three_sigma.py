@@ -48,7 +48,7 @@ class ThreeSigma:
     needs_reference: bool = False
     needs_history: bool = False
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int]) -> Decision:
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:
         """Accept those of n >= 3 updates whose distance to the centre is at most mu + bound * sigma."""
         n = len(stakes)
         tolerated(byzantine, n)
@@ -60,7 +60,7 @@ class ThreeSigma:
         accepted = tuple(excess <= 0 or excess * excess * (n - 1) <= spread for excess in above)
         return Decision(accepted, stake_weights(accepted, stakes))
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int]) -> bytes:  # noqa: ARG002
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
         """Return nothing: no contract asks."""
         return b""
 

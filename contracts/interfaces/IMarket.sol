@@ -61,7 +61,8 @@ interface IMarket {
     /// @param score Score id.
     /// @param hasReference Whether the owner commits a reference row for each round before it opens.
     /// @param floorBps Share of the round budget, in 1/10000, that is split without the reference.
-    /// @param capBps Largest share of the round budget, in 1/10000, that one trainer gets in a round; 1 to 10000.
+    /// @param capBps The most that one trainer gets in a round, in 1/10000 of its stake's share of the round budget; from
+    /// 10000 on, or 0 for no cap.
     struct JobTerms {
         address token;
         IProofVerifier verifier;

@@ -28,7 +28,7 @@ interface IProofVerifier {
     /// @param scaleExponent e: an entry q of this round stands for q * 2^e.
     /// @param budget Round budget, in wei or token units.
     /// @param floorBps Share of the budget, in 1/10000, that is split without the reference.
-    /// @param capBps Largest share of the budget, in 1/10000, that one trainer gets.
+    /// @param capBps The most that one trainer gets, in 1/10000 of its stake's share of the budget; 0 for no cap.
     /// @param hasReference Whether the reference row is there.
     /// @param previous Whether the previous aggregate is there.
     /// @param history Whether the running sums are there.

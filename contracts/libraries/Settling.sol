@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IProofVerifier} from "../interfaces/IProofVerifier.sol";
 import {IRule} from "../interfaces/IRule.sol";
 import {IScore} from "../interfaces/IScore.sol";
+import {Carried} from "./Carried.sol";
 import {GramMatrix} from "./GramMatrix.sol";
 import {Payouts} from "./Payouts.sol";
 import {StakeWeights} from "./StakeWeights.sol";
@@ -34,13 +35,11 @@ library Settling {
     /// @dev Reverts unless weights, scores, payouts and the next scale follow from the posted products by the job's
     /// terms, to the last unit, and the products could be those of rows of the job's dimension and range. Where a job has
     /// a reference but its row is missing, nothing depends on it: the floor's score splits the whole budget and is
-    /// posted, and a rule that needs the row gives way to stake weights.
-    /// @param memoryBefore What the score remembers.
-    /// @return memoryAfter What it remembers for the next round.
-    function check(IProofVerifier.Statement calldata s, Contracts memory c, bytes calldata memoryBefore)
+    /// posted, a rule that needs the row gives way to stake weights, and what these two remember stays as it was.
+    /// @param memories What rule and scores remember; afterwards, for the next round.
+    function check(IProofVerifier.Statement calldata s, Contracts memory c, Carried.Memories memory memories)
         internal
         pure
-        returns (bytes memory memoryAfter)
     {
         IProofVerifier.GramStatement calldata q = s.gram;
         _checkTerms(s, c.rule);
@@ -48,26 +47,51 @@ library Settling {
         IRule.Round memory round = _round(q);
         bool unusable = s.referenceExpected && !q.hasReference;
         bool needsReference = c.rule.needsReference();
-        (uint256 accepted, uint64[] memory weights) =
-            unusable && needsReference ? _everybody(q) : c.rule.decide(round, s.witness.ruleHints);
+        uint256 accepted;
+        uint64[] memory weights;
+        if (unusable && needsReference) {
+            accepted = (1 << squares.length) - 1;
+            weights = StakeWeights.roundedDown(accepted, q.stakes);
+        } else {
+            (accepted, weights, memories.rule) = c.rule.decide(round, memories.rule, s.witness.ruleHints);
+        }
         _checkWeights(s.weights, weights, squares.length);
+        _checkScale(s, squares, accepted);
+        weights = Payouts.floorWeights(accepted, weights, q.stakes, needsReference, q.byzantine);
+        _checkShares(s, c, round, memories, weights, unusable);
+    }
+
+    /// @dev Scores and payouts, with the floor's `weights`.
+    function _checkShares(
+        IProofVerifier.Statement calldata s,
+        Contracts memory c,
+        IRule.Round memory round,
+        Carried.Memories memory memories,
+        uint64[] memory weights,
+        bool unusable
+    ) private pure {
+        uint256 floorBps = unusable ? Payouts.BASIS_POINTS : s.gram.floorBps;
+        int256[] memory floorScores = new int256[](weights.length);
+        if (floorBps != 0) {
+            (floorScores, memories.floor) = c.floor.score(round, weights, memories.floor, s.witness.floorHints);
+        }
+        int256[] memory scores = floorScores;
+        if (!unusable) {
+            (scores, memories.score) = c.score.score(round, s.weights, memories.score, s.witness.scoreHints);
+        }
+        _checkScores(s.scores, scores, weights.length);
+        IProofVerifier.GramStatement calldata q = s.gram;
+        _checkPayouts(s.payouts, Payouts.split(scores, floorScores, q.stakes, q.budget, floorBps, q.capBps));
+    }
+
+    function _checkScale(IProofVerifier.Statement calldata s, uint256[] memory squares, uint256 accepted)
+        private
+        pure
+    {
+        IProofVerifier.GramStatement calldata q = s.gram;
         int256 exponent =
             nextScaleExponent(squares, accepted, q.scaleExponent, q.dimension, q.bits, q.headroomBits);
         if (s.nextScaleExponent != exponent) revert Settling_WrongScale(s.nextScaleExponent, exponent);
-
-        uint256 floorBps = unusable ? Payouts.BASIS_POINTS : q.floorBps;
-        int256[] memory floorScores;
-        if (floorBps == 0) {
-            floorScores = new int256[](squares.length);
-        } else {
-            weights = Payouts.floorWeights(accepted, weights, q.stakes, needsReference, q.byzantine);
-            (floorScores,) = c.floor.score(round, weights, "", s.witness.floorHints);
-        }
-        int256[] memory scores;
-        if (unusable) (scores, memoryAfter) = (floorScores, memoryBefore);
-        else (scores, memoryAfter) = c.score.score(round, s.weights, memoryBefore, s.witness.scoreHints);
-        _checkScores(s.scores, scores, squares.length);
-        _checkPayouts(s.payouts, Payouts.split(scores, floorScores, q.budget, floorBps, q.capBps));
     }
 
     /// @dev The scale rule: the smallest step k in -2..2 with median |u|^2 <= d * 2^(2(b-1-h) + 1 + 2k), the median
@@ -102,7 +126,7 @@ library Settling {
         if (q.hasReference && !s.referenceExpected) revert Settling_UnexpectedReference();
         bool history = rule.needsHistory();
         if (q.history != history) revert Settling_WrongHistory(q.history, history);
-        if (q.floorBps > Payouts.BASIS_POINTS || q.capBps == 0 || q.capBps > Payouts.BASIS_POINTS) {
+        if (q.floorBps > Payouts.BASIS_POINTS || (q.capBps != 0 && q.capBps < Payouts.BASIS_POINTS)) {
             revert Settling_InvalidShares(q.floorBps, q.capBps);
         }
     }
@@ -131,18 +155,10 @@ library Settling {
         round.previous = q.previous;
         round.history = q.history;
         round.byzantine = q.byzantine;
+        round.dimension = q.dimension;
         round.trainers = q.trainers;
         round.stakes = q.stakes;
         round.gram = q.gram;
-    }
-
-    function _everybody(IProofVerifier.GramStatement calldata q)
-        private
-        pure
-        returns (uint256 accepted, uint64[] memory weights)
-    {
-        accepted = (1 << q.stakes.length) - 1;
-        weights = StakeWeights.roundedDown(accepted, q.stakes);
     }
 
     /// @dev The element that at most half of the others are below, the lower of the two in the middle; 0 of none.

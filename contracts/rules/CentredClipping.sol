@@ -27,17 +27,17 @@ contract CentredClipping is IRule {
 
     /// @inheritdoc IRule
     /// @dev Hints: the median squared norm t, floor(2^32 sqrt(t)), and the same root of each greater squared norm.
-    function decide(Round calldata round, bytes calldata hints)
+    function decide(Round calldata round, bytes calldata, bytes calldata hints)
         external
         pure
-        returns (uint256 accepted, uint64[] memory weights)
+        returns (uint256 accepted, uint64[] memory weights, bytes memory)
     {
         uint256 n = round.updates;
         if (n == 0) revert CentredClipping_NoUpdate();
         uint256[] memory squares = PackedGram.squares(round.gram, n);
         uint256 limit = Weighing.word(hints, 0);
         Weighing.checkLowerMedian(limit, squares, round.stakes);
-        return ((1 << n) - 1, Weighing.asWeights(_clip(squares, round.stakes, limit, hints)));
+        return ((1 << n) - 1, Weighing.asWeights(_clip(squares, round.stakes, limit, hints)), "");
     }
 
     /// @dev Turns squared norms into weights. 2^32 * stake * radius < 2^(32 + 128 + 64), the stakes' sum times a length

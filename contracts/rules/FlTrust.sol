@@ -28,10 +28,10 @@ contract FlTrust is IRule {
 
     /// @inheritdoc IRule
     /// @dev Hints: floor(2^32 sqrt(square)) of the reference, and of each update whose product with it is positive.
-    function decide(Round calldata round, bytes calldata hints)
+    function decide(Round calldata round, bytes calldata, bytes calldata hints)
         external
         pure
-        returns (uint256 accepted, uint64[] memory weights)
+        returns (uint256 accepted, uint64[] memory weights, bytes memory)
     {
         uint256 n = round.updates;
         if (n == 0) revert FlTrust_NoUpdate();
@@ -41,7 +41,7 @@ contract FlTrust is IRule {
         (accepted, masses) = _trust(round, squares, hints);
         Weighing.normalise(masses);
         _shorten(masses, squares, accepted, PackedGram.extraSquare(round.gram, n), hints);
-        return (accepted, Weighing.asWeights(masses));
+        return (accepted, Weighing.asWeights(masses), "");
     }
 
     /// @dev m_i = stake_i * floor(2^64 b_i / L_i) where b_i > 0. By Cauchy and Schwarz, which the verifier has checked,

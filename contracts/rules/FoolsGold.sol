@@ -45,10 +45,10 @@ contract FoolsGold is IRule {
 
     /// @inheritdoc IRule
     /// @dev No hints. A stake is below 2^128 and a voice at most 2^32.
-    function decide(Round calldata round, bytes calldata hints)
+    function decide(Round calldata round, bytes calldata, bytes calldata hints)
         external
         pure
-        returns (uint256 accepted, uint64[] memory weights)
+        returns (uint256 accepted, uint64[] memory weights, bytes memory)
     {
         uint256 n = round.updates;
         if (!round.history) revert FoolsGold_NoHistory();
@@ -60,7 +60,7 @@ contract FoolsGold is IRule {
             if (masses[i] != 0) accepted |= 1 << i;
         }
         Weighing.normalise(masses);
-        return (accepted, Weighing.asWeights(masses));
+        return (accepted, Weighing.asWeights(masses), "");
     }
 
     /// @dev Similarities of all pairs. Of the rows of posted products, the last n end with those of the running sums.

@@ -32,10 +32,10 @@ contract GeometricMedian is IRule {
 
     /// @inheritdoc IRule
     /// @dev Hints: for each step the n distances, and their stake-weighted lower median.
-    function decide(Round calldata round, bytes calldata hints)
+    function decide(Round calldata round, bytes calldata, bytes calldata hints)
         external
         pure
-        returns (uint256 accepted, uint64[] memory weights)
+        returns (uint256 accepted, uint64[] memory weights, bytes memory)
     {
         uint256 n = round.updates;
         if (n == 0) revert GeometricMedian_NoUpdate();
@@ -52,7 +52,7 @@ contract GeometricMedian is IRule {
             Weighing.normalise(values);
             (w, values) = (values, w);
         }
-        return (accepted, Weighing.asWeights(w));
+        return (accepted, Weighing.asWeights(w), "");
     }
 
     /// @dev products_i = (G w)_i, as two's complement words. The memory of g and w is read without bounds checks, four

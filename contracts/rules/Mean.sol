@@ -27,10 +27,10 @@ contract Mean is IRule {
 
     /// @inheritdoc IRule
     /// @dev w_i = floor(2^32 stake_i / sum of stakes). No hints.
-    function decide(Round calldata round, bytes calldata hints)
+    function decide(Round calldata round, bytes calldata, bytes calldata hints)
         external
         pure
-        returns (uint256 accepted, uint64[] memory weights)
+        returns (uint256 accepted, uint64[] memory weights, bytes memory memoryAfter)
     {
         uint256 n = round.updates;
         if (n == 0) revert Mean_NoUpdate();

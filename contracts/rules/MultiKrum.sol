@@ -27,10 +27,10 @@ contract MultiKrum is IRule {
     }
 
     /// @inheritdoc IRule
-    function decide(Round calldata round, bytes calldata hints)
+    function decide(Round calldata round, bytes calldata, bytes calldata hints)
         external
         pure
-        returns (uint256 accepted, uint64[] memory weights)
+        returns (uint256 accepted, uint64[] memory weights, bytes memory memoryAfter)
     {
         uint256 n = round.updates;
         uint256 f = Nearest.tolerated(n, round.byzantine);
@@ -38,5 +38,6 @@ contract MultiKrum is IRule {
         uint256 table = Nearest.distanceKeys(round.gram, n, Nearest.extras(round));
         accepted = Krum.accept(table, n, f, hints, 0);
         weights = StakeWeights.roundedDown(accepted, round.stakes);
+        memoryAfter = "";
     }
 }

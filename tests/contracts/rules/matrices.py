@@ -29,6 +29,7 @@ class Case:
     byzantine: int
     stakes: tuple[int, ...]
     trainers: tuple[bytes, ...]
+    dimension: int = 1_000
 
     @property
     def n(self) -> int:

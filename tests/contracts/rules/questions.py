@@ -27,8 +27,8 @@ from tests.contracts.rules.machines import Machine
 from tests.contracts.rules.matrices import Case
 
 _WORD = 32
-_ROUND = "(uint256,bool,bool,bool,uint16,address[],uint128[],bytes)"
-_DECIDE = Web3.keccak(text=f"decide({_ROUND},bytes)")[:4]
+_ROUND = "(uint256,bool,bool,bool,uint16,uint64,address[],uint128[],bytes)"
+_DECIDE = Web3.keccak(text=f"decide({_ROUND},bytes,bytes)")[:4]
 _SCORE = Web3.keccak(text=f"score({_ROUND},uint64[],bytes,bytes)")[:4]
 
 
@@ -123,16 +123,18 @@ def changed(rng: random.Random, hints: bytes) -> bytes:
     return bytes(data)
 
 
-def decide_call(case: Case, hints: bytes) -> bytes:
+def decide_call(case: Case, hints: bytes, memory: bytes = b"") -> bytes:
     """Return the calldata of ``IRule.decide``."""
-    inputs = _round(case)
-    return bytes(_DECIDE) + _words(2 * _WORD, 2 * _WORD + len(inputs)) + inputs + _dynamic(hints)
+    parts = [_round(case), _dynamic(memory), _dynamic(hints)]
+    offsets = [3 * _WORD + sum(map(len, parts[:i])) for i in range(3)]
+    return bytes(_DECIDE) + _words(*offsets) + b"".join(parts)
 
 
 def encode_decision(decision: Decision) -> bytes:
     """Return a decision as ``IRule.decide`` returns it."""
     accepted = sum(1 << i for i, ok in enumerate(decision.accepted) if ok)
-    return _words(accepted, 2 * _WORD) + _list(decision.weights)
+    weights = _list(decision.weights)
+    return _words(accepted, 3 * _WORD, 3 * _WORD + len(weights)) + weights + _dynamic(decision.memory)
 
 
 # -- scores -----------------------------------------------------------------------------------------------------------
@@ -198,8 +200,8 @@ def _round(case: Case) -> bytes:
     layout = case.products.layout
     parts = [_list([int.from_bytes(t, "big") for t in case.trainers]), _list(case.stakes)]
     parts.append(_dynamic(pack_products(case.products)))
-    offsets = [8 * _WORD + sum(map(len, parts[:i])) for i in range(3)]
-    flags = (layout.updates, layout.reference, layout.previous, layout.history, case.byzantine)
+    offsets = [9 * _WORD + sum(map(len, parts[:i])) for i in range(3)]
+    flags = (layout.updates, layout.reference, layout.previous, layout.history, case.byzantine, case.dimension)
     return _words(*flags, *offsets) + b"".join(parts)
 
 

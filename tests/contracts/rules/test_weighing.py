@@ -27,10 +27,10 @@ THREE = case_of([3, 4], [1, 0], [0, 2], reference=[1, 1])
 
 def ask(chain: Chain, name: str, case: Case, hints: bytes) -> Any:
     layout = case.products.layout
-    flags = (layout.updates, layout.reference, layout.previous, layout.history, case.byzantine)
+    flags = (layout.updates, layout.reference, layout.previous, layout.history, case.byzantine, case.dimension)
     addresses = [chain.w3.to_checksum_address(trainer) for trainer in case.trainers]
     gram = pack_products(case.products)
-    return chain.call(chain.deploy(name).functions.decide((*flags, addresses, list(case.stakes), gram), hints))
+    return chain.call(chain.deploy(name).functions.decide((*flags, addresses, list(case.stakes), gram), b"", hints))
 
 
 def hints_of(rule: str, case: Case = THREE) -> list[int]:

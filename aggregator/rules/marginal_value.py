@@ -1,0 +1,139 @@
+"""The default rule of jobs with a reference row: accepts whose updates have been of marginal value over the rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isqrt
+from operator import mul
+
+from aggregator.errors import RuleNotApplicable, WrongShape
+from aggregator.products import ExtraRow, Products
+from aggregator.residuals import truncated_quotient
+from aggregator.rules.base import WEIGHT_ONE, Decision, stake_weights
+from aggregator.rules.weighing import LENGTH_BITS, length_of, lower_median, words
+from aggregator.running import recall, remember, saturated
+
+KEPT, OF = 49, 50
+"""The share of a running value that a round leaves as it was: 0.98."""
+VALUE_BITS = 64
+"""Running values are in units of ``2**-64``."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarginalValue:
+    """Accepts updates whose trainers' running marginal value is positive; clips them to the median norm.
+
+    An update's marginal value is what it adds to the quadratic utility ``<r, u> - |u|**2 / 2`` of the aggregate u, with
+    r the owner's reference row: ``<r, u_i>`` less its inner products with what all others bring. Comparing updates with
+    each other alone cannot tell attackers from unusual honest trainers; the sign of this can. Updates that cancel r
+    (sign or label flips, IPM) lose by the first term, colluders that pile up in one direction (ALIE) by the second;
+    honest trainers with classes of their own agree with r and cancel each other. One round's sign is noisy, so the
+    running mean over rounds decides. In exact integers, with b the stakes' shares of all n, M the stake-weighted lower
+    median of the squared norms, and quotients rounded toward zero, ::
+
+        c_i = 2**32 where G_ii <= M, else floor(sqrt(2**64 M / G_ii));    q_i = floor(b_i c_i / 2**32)
+        m_i = 2**32 <r, u_i> - sum of q_j G_ij over j other than i
+        x_i = 2**32 m_i / floor(2**32 |u_i|), or 0 for a zero update
+        y_i = 2**64 x_i / floor(sqrt(sum of x_j**2))                      (no round moves a value by more than 1)
+        e_i = (49 e_i + y_i) / 50
+
+    Accepted are updates with ``e_i > 0``, unless zero; their weights are their stakes' shares among each other, times
+    c_i. Where nobody is accepted, all weights are 0 and the model stays as it is.
+
+    *Without a reference row* (the owner's was unusable) the running values stay as they are, and decide. Where none is
+    positive, as in a job's first rounds, all updates are accepted: centred clipping.
+
+    Memory: the running values e, 0 at first (:mod:`aggregator.running`). Nobody gets rid of a value by staying away; a
+    new address costs a stake. Cost: O(n^2), no iterations.
+    """
+
+    id: str = "marginal-value"
+    settles: bool = True
+    needs_reference: bool = True
+    needs_history: bool = False
+
+    def decide(
+        self,
+        products: Products,
+        byzantine: int,  # noqa: ARG002
+        stakes: Sequence[int],
+        *,
+        trainers: Sequence[bytes] = (),
+        memory: bytes = b"",
+    ) -> Decision:
+        """Decide on n >= 1 updates, and remember.
+
+        Raises
+        ------
+        RuleNotApplicable
+            If there is no update.
+        WrongShape
+            If there is not one stake and one trainer for each update.
+        InvalidInput
+            If the memory is not one that this rule returned.
+
+        """
+        squares = _squares(products, stakes, trainers)
+        clips = clip_factors(squares, lower_median(squares, stakes))
+        values = recall(memory, trainers)
+        if products.reference is None:
+            accepted = _positive(values, squares)
+            return _weighed(accepted if any(accepted) else [True] * products.n, stakes, clips, memory)
+        now = normalised_marginals(products, products.reference, clips, stakes)
+        values = [saturated(truncated_quotient(KEPT * old + new, OF)) for old, new in zip(values, now, strict=True)]
+        return _weighed(_positive(values, squares), stakes, clips, remember(memory, trainers, values))
+
+    def hints(
+        self,
+        products: Products,
+        byzantine: int,  # noqa: ARG002
+        stakes: Sequence[int],
+        *,
+        trainers: Sequence[bytes] = (),
+        memory: bytes = b"",  # noqa: ARG002
+    ) -> bytes:
+        """Return M."""
+        return words((lower_median(_squares(products, stakes, trainers), stakes),))
+
+
+def clip_factors(squares: Sequence[int], limit: int) -> list[int]:
+    """Return ``c_i = min(1, sqrt(limit / square_i))`` in units of ``2**-32``, rounded down."""
+    return [WEIGHT_ONE if square <= limit else isqrt((limit << 2 * LENGTH_BITS) // square) for square in squares]
+
+
+def normalised_marginals(
+    products: Products, reference: ExtraRow, clips: Sequence[int], stakes: Sequence[int]
+) -> list[int]:
+    """Return ``y_i``, in units of ``2**-64``."""
+    shares = _clipped([True] * products.n, stakes, clips)
+    found = []
+    for i, (row, product) in enumerate(zip(products.gram, reference.products, strict=True)):
+        others = sum(map(mul, row, shares)) - shares[i] * row[i]
+        marginal = (product << LENGTH_BITS) - others
+        found.append(truncated_quotient(marginal << LENGTH_BITS, length_of(row[i])) if row[i] else 0)
+    norm = isqrt(sum(value * value for value in found))
+    return [truncated_quotient(value << VALUE_BITS, norm) if norm else 0 for value in found]
+
+
+def _clipped(accepted: Sequence[bool], stakes: Sequence[int], clips: Sequence[int]) -> tuple[int, ...]:
+    return tuple(
+        share * clip >> LENGTH_BITS for share, clip in zip(stake_weights(accepted, stakes), clips, strict=True)
+    )
+
+
+def _weighed(accepted: Sequence[bool], stakes: Sequence[int], clips: Sequence[int], memory: bytes) -> Decision:
+    return Decision(tuple(accepted), _clipped(accepted, stakes, clips), memory)
+
+
+def _positive(values: Sequence[int], squares: Sequence[int]) -> list[bool]:
+    return [value > 0 and square > 0 for value, square in zip(values, squares, strict=True)]
+
+
+def _squares(products: Products, stakes: Sequence[int], trainers: Sequence[bytes]) -> list[int]:
+    """Return the squared norms of the updates, after checking that there are some."""
+    if not stakes:
+        raise RuleNotApplicable("the rule needs an update")
+    if not len(stakes) == len(trainers) == products.n:
+        raise WrongShape(f"{len(stakes)} stakes and {len(trainers)} trainers for {products.n} updates")
+    return [products.matrix[i][i] for i in range(products.n)]

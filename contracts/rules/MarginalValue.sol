@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
+import {IRule} from "../interfaces/IRule.sol";
+import {PackedGram} from "../libraries/PackedGram.sol";
+import {Running} from "../libraries/Running.sol";
+import {StakeWeights} from "../libraries/StakeWeights.sol";
+import {Weighing} from "../libraries/Weighing.sol";
+
+/// @title Marginal value: accepts updates of trainers whose running marginal value is positive, at clipped length.
+/// @dev The same arithmetic as aggregator/rules/marginal_value.py, which states the definition. Bounds, with those of
+/// GramMatrix.decode: squares of updates are at most 2^61, that of the reference at most 2^126; products of updates at
+/// most 2^61, with the reference at most 2^93.5 and at most |r| |u_i|.
+contract MarginalValue is IRule {
+    int256 private constant KEPT = 49;
+    int256 private constant OF = 50;
+    uint256 private constant VALUE_BITS = 64;
+
+    error MarginalValue_NoUpdate();
+    error MarginalValue_WrongLength(uint256 trainers, uint256 expected);
+
+    /// @inheritdoc IRule
+    function id() external pure returns (bytes32) {
+        return "marginal-value";
+    }
+
+    /// @inheritdoc IRule
+    function needsReference() external pure returns (bool) {
+        return true;
+    }
+
+    /// @inheritdoc IRule
+    function needsHistory() external pure returns (bool) {
+        return false;
+    }
+
+    /// @inheritdoc IRule
+    /// @dev Hint: M, the stake-weighted lower median of the squared norms.
+    function decide(Round calldata round, bytes calldata memoryBefore, bytes calldata hints)
+        external
+        pure
+        returns (uint256 accepted, uint64[] memory weights, bytes memory memoryAfter)
+    {
+        uint256 n = round.updates;
+        if (n == 0) revert MarginalValue_NoUpdate();
+        if (round.trainers.length != n) revert MarginalValue_WrongLength(round.trainers.length, n);
+        Weighing.checkLength(hints, 1);
+        uint256[] memory squares = PackedGram.squares(round.gram, n);
+        uint256[] memory clips = _clips(squares, round.stakes, Weighing.word(hints, 0));
+        (int256[] memory values, uint256 taken) = Running.recall(memoryBefore, round.trainers);
+        memoryAfter = memoryBefore;
+        if (round.hasReference) {
+            _move(values, _marginals(round, squares, clips));
+            memoryAfter = Running.remember(memoryBefore, round.trainers, taken, values);
+        }
+        accepted = _positive(values, squares);
+        if (accepted == 0 && !round.hasReference) accepted = (1 << n) - 1;
+        weights = _clipped(accepted, round.stakes, clips);
+    }
+
+    /// @dev c_i: 2^32, or floor(sqrt(2^64 M / G_ii)) where G_ii > M, which is less.
+    function _clips(uint256[] memory squares, uint128[] calldata stakes, uint256 limit)
+        private
+        pure
+        returns (uint256[] memory clips)
+    {
+        Weighing.checkLowerMedian(limit, squares, stakes);
+        clips = new uint256[](squares.length);
+        unchecked {
+            for (uint256 i = 0; i < squares.length; ++i) {
+                clips[i] = squares[i] > limit ? Math.sqrt((limit << 64) / squares[i]) : Weighing.WEIGHT_ONE;
+            }
+        }
+    }
+
+    /// @dev Shares of the accepted updates' stakes, shortened.
+    function _clipped(uint256 accepted, uint128[] calldata stakes, uint256[] memory clips)
+        private
+        pure
+        returns (uint64[] memory weights)
+    {
+        weights = StakeWeights.roundedDown(accepted, stakes);
+        unchecked {
+            for (uint256 i = 0; i < weights.length; ++i) {
+                weights[i] = uint64((uint256(weights[i]) * clips[i]) >> 32);
+            }
+        }
+    }
+
+    /// @dev x_i = 2^32 m_i / L_i with m_i = 2^32 <r, u_i> - sum of q_j G_ij over the others, and L_i = floor(2^32 |u_i|).
+    /// |m_i| < 2^126.5 and |x_i| < 2^32 |r| + 2^94 < 2^96, as |<r, u_i>| <= |r| |u_i| and |u_i| >= 1.
+    function _marginals(Round calldata round, uint256[] memory squares, uint256[] memory clips)
+        private
+        pure
+        returns (int256[] memory x)
+    {
+        uint256 n = squares.length;
+        int256[] memory others =
+            PackedGram.sumsOfOthers(round.gram, _clipped((1 << n) - 1, round.stakes, clips));
+        x = PackedGram.products(round.gram, n);
+        unchecked {
+            for (uint256 i = 0; i < n; ++i) {
+                int256 marginal = (x[i] << 32) - others[i];
+                x[i] = squares[i] == 0 ? int256(0) : (marginal << 32) / int256(Math.sqrt(squares[i] << 64));
+            }
+        }
+    }
+
+    /// @dev e_i <- (49 e_i + 2^64 x_i / floor(sqrt(sum of x_j^2))) / 50, quotients toward zero. The squares' sum is below
+    /// 2^(8 + 192), and remembered values below 2^127.
+    function _move(int256[] memory values, int256[] memory x) private pure {
+        unchecked {
+            int256 sum = 0;
+            for (uint256 i = 0; i < x.length; ++i) {
+                sum += x[i] * x[i];
+            }
+            int256 norm = int256(Math.sqrt(uint256(sum)));
+            for (uint256 i = 0; i < x.length; ++i) {
+                int256 moved = norm == 0 ? int256(0) : (x[i] << VALUE_BITS) / norm;
+                values[i] = Running.saturated((KEPT * values[i] + moved) / OF);
+            }
+        }
+    }
+
+    /// @dev Bit i set: value i is positive, and update i not zero.
+    function _positive(int256[] memory values, uint256[] memory squares) private pure returns (uint256 bits) {
+        for (uint256 i = 0; i < values.length; ++i) {
+            if (values[i] > 0 && squares[i] != 0) bits |= 1 << i;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IRule} from "../interfaces/IRule.sol";
+import {Krum} from "../libraries/Krum.sol";
+import {Mixing} from "../libraries/Mixing.sol";
+import {Nearest} from "../libraries/Nearest.sol";
+import {StakeWeights} from "../libraries/StakeWeights.sol";
+
+/// @title Nearest-neighbour mixing (Allouah et al., AISTATS 2023), then Multi-Krum on the mixed rows.
+/// @notice Accepted is what is part of an accepted mixed row. The same arithmetic as aggregator/rules/nnm.py.
+/// @dev Hints: for each update, the position of the farthest one mixed into it, one byte; then Multi-Krum's for the
+/// mixed rows.
+contract NnmMultiKrum is IRule {
+    /// @inheritdoc IRule
+    function id() external pure returns (bytes32) {
+        return "nnm+multi-krum";
+    }
+
+    /// @inheritdoc IRule
+    function needsReference() external pure returns (bool) {
+        return false;
+    }
+
+    /// @inheritdoc IRule
+    function needsHistory() external pure returns (bool) {
+        return false;
+    }
+
+    /// @inheritdoc IRule
+    function decide(Round calldata round, bytes calldata, bytes calldata hints)
+        external
+        pure
+        returns (uint256 accepted, uint64[] memory weights, bytes memory memoryAfter)
+    {
+        uint256 n = round.updates;
+        uint256 f = Nearest.tolerated(n, round.byzantine);
+        Nearest.checkHintLength(hints, 2 * n + 1);
+        uint256 table = Nearest.distanceKeys(round.gram, n, Nearest.extras(round));
+        uint256[] memory mixed = Mixing.masks(table, n, n - f, hints);
+        Mixing.mixedKeys(table, n, mixed);
+        uint256 rows = Krum.accept(table, n, f, hints, n);
+        weights = StakeWeights.roundedDown(rows, round.stakes);
+        accepted = Mixing.unmix(rows, weights, mixed, n - f);
+        memoryAfter = "";
+    }
+}

@@ -58,7 +58,12 @@ class Carried:
                 raise InvalidInput(f"{len(data)} bytes are not what a job carries from round to round")
             parts.append(data[first:end])
             start = end
-        found = cls(*parts, data[start:])
+        rule, score, floor = parts
+        found = cls(rule, score, floor, data[start:])
         if found.encode() != data:
             raise InvalidInput("what a job carries from round to round is empty bytes where it is nothing")
         return found
+
+
+EMPTY = Carried()
+"""What a job carries to its first round."""

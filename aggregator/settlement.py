@@ -159,8 +159,8 @@ class _Question:
 
     def __call__(self, score: Score, weights: Sequence[int], memory: bytes) -> tuple[Scored, bytes]:
         return (
-            score.score(self.products, weights, trainers=self.trainers, memory=memory, dimension=self.rules.dimension),
-            score.hints(self.products, weights, trainers=self.trainers, memory=memory, dimension=self.rules.dimension),
+            score.score(self.products, weights, trainers=self.trainers, memory=memory),
+            score.hints(self.products, weights, trainers=self.trainers, memory=memory),
         )
 
 

@@ -6,7 +6,9 @@ import {IRule} from "./interfaces/IRule.sol";
 import {IScore} from "./interfaces/IScore.sol";
 import {AggregateFault} from "./libraries/AggregateFault.sol";
 import {Bn254} from "./libraries/Bn254.sol";
+import {Carried} from "./libraries/Carried.sol";
 import {GramArgument} from "./libraries/GramArgument.sol";
+import {History} from "./libraries/History.sol";
 import {ReferenceString} from "./libraries/ReferenceString.sol";
 import {Settling} from "./libraries/Settling.sol";
 
@@ -69,9 +71,9 @@ contract GramVerifier is IProofVerifier, GramArgument, AggregateFault {
     /// @dev Cheap checks come first, so that a wrong settlement costs its sender little.
     function verify(Statement calldata s, bytes calldata proof) external view {
         if (s.gram.chainId != block.chainid) revert Gram_WrongChain(s.gram.chainId, block.chainid);
-        bytes calldata memoryBefore = _carried(s);
-        bytes memory memoryAfter = Settling.check(s, _contracts(s.gram.rule, s.gram.score), memoryBefore);
-        _checkCarried(s, memoryAfter);
+        (Carried.Memories memory memories, bytes calldata history) = Carried.split(s.witness.carried, s.memoryDigest);
+        Settling.check(s, _contracts(s.gram.rule, s.gram.score), memories);
+        _checkCarried(s, memories, history);
         _verifyGram(s.gram, proof);
         _checkAggregate(s);
     }
@@ -101,18 +103,13 @@ contract GramVerifier is IProofVerifier, GramArgument, AggregateFault {
         return dimension + MASK_COEFFICIENTS <= srsSize;
     }
 
-    /// @dev What the score remembers, from the bytes behind the posted digest.
-    function _carried(Statement calldata s) private pure returns (bytes calldata scoreMemory) {
-        bytes calldata carried = s.witness.carried;
-        bytes32 digest = carried.length == 0 ? bytes32(0) : keccak256(carried);
-        if (digest != s.memoryDigest) revert Gram_WrongMemory(digest, s.memoryDigest);
-        if (carried.length == 0) return carried;
-        return carried[4:4 + uint32(bytes4(carried[:4]))];
-    }
-
-    function _checkCarried(Statement calldata s, bytes memory scoreMemory) private pure {
-        bytes32 digest =
-            scoreMemory.length == 0 ? bytes32(0) : keccak256(abi.encodePacked(uint32(scoreMemory.length), scoreMemory));
+    /// @dev That the running sums are rows only where they follow from what was carried, and what the next round is
+    /// given.
+    function _checkCarried(Statement calldata s, Carried.Memories memory memories, bytes calldata history) private view {
+        GramStatement calldata q = s.gram;
+        bytes memory sums =
+            q.history ? History.advance(history, q.trainers, q.commitments, q.scaleExponent) : bytes(history);
+        bytes32 digest = Carried.digest(memories, sums);
         if (digest != s.nextMemoryDigest) revert Gram_WrongMemory(s.nextMemoryDigest, digest);
     }
 

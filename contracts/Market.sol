@@ -612,7 +612,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
         if (t.stakeMax < t.stakeMin) revert Market_InvalidTerms("stakeMax");
         if (t.challengerShareBps > WHOLE_BPS) revert Market_InvalidTerms("challengerShareBps");
         if (t.floorBps > WHOLE_BPS) revert Market_InvalidTerms("floorBps");
-        if (t.capBps == 0 || t.capBps > WHOLE_BPS) revert Market_InvalidTerms("capBps");
+        if (t.capBps != 0 && t.capBps < WHOLE_BPS) revert Market_InvalidTerms("capBps");
         if (t.maxTrainers > MAX_TRAINERS) revert Market_InvalidTerms("maxTrainers");
         if (t.minTrainers > t.maxTrainers) revert Market_InvalidTerms("minTrainers");
         if (t.minTrainers < 2 * uint256(t.byzantine) + 3) revert Market_InvalidTerms("byzantine");

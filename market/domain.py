@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from aggregator.proofs.statement import NO_DIGEST, Witness
+from aggregator.proofs.statement import Witness
 from aggregator.settlement import RoundRules
 
 Address = str
@@ -61,7 +61,7 @@ class JobTerms:
     score: str
     reference: bool = False
     floor_bps: int = 5_000
-    cap_bps: int = WHOLE_BPS
+    cap_bps: int = 3 * WHOLE_BPS
 
     @property
     def escrow(self) -> int:
@@ -85,8 +85,6 @@ class JobTerms:
         )
 
 
-NO_MEMORY = NO_DIGEST
-"""Digest of what a job remembers where that is nothing."""
 REFERENCE_BIT = 255
 """Bit of :attr:`Settlement.included` that says that the reference row is part of the matrix."""
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from aggregator.carried import NOTHING
 from market.domain import (
-    NO_MEMORY,
     REFERENCE_BIT,
     WHOLE_BPS,
     Address,
@@ -178,7 +178,7 @@ class JobState:
     def memory_digest(self, number: int) -> bytes:
         """Return the digest of what the job remembers when round ``number`` opens."""
         before = self.settled_before(number)
-        return NO_MEMORY if before is None or before.settled is None else before.settled.settlement.next_memory_digest
+        return NOTHING if before is None or before.settled is None else before.settled.settlement.next_memory_digest
 
     def next_scale_exponent(self) -> int:
         """Return the scale exponent with which the next round would open."""

@@ -35,7 +35,7 @@ PUBLISHED = {
     **RULES_AND_SCORES,
 }
 RUNS = {"Market": 200, "GramVerifier": 1_000}
-"""How often solc is told that code runs: more makes it faster and larger. These two are near 24 576 bytes, the limit."""
+"""How often solc is told that code runs: more makes it faster and larger. These are near 24 576 bytes, the limit."""
 USUAL_RUNS = 1_000_000
 _OUTPUTS = [
     "abi",

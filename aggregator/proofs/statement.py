@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aggregator.bn254 import Point, check_point, encode_point
+from aggregator.carried import NOTHING
 from aggregator.commitments import ADDRESS_BYTES, RoundId, address_word, uint_word
 from aggregator.errors import InvalidPoint, OutOfRange, WrongShape
 from aggregator.products import Layout, Products, unpack_products
 from aggregator.settlement import RoundRules
 
 ID_BYTES = 32
-NO_DIGEST = bytes(32)
-"""Digest of no memory at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +171,8 @@ class Statement:
     payouts: tuple[int, ...]
     aggregate_commitment: bytes
     next_scale_exponent: int
-    memory_digest: bytes = NO_DIGEST
-    next_memory_digest: bytes = NO_DIGEST
+    memory_digest: bytes = NOTHING
+    next_memory_digest: bytes = NOTHING
     witness: Witness = Witness()
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from aggregator.bn254 import G2_GENERATOR, GENERATOR, R, compress, kernel
+from dataclasses import replace
+
+from aggregator.bn254 import G2_GENERATOR, GENERATOR, Point, R, compress, kernel
+from aggregator.carried import Carried
 from aggregator.commitments import linear_combination
 from aggregator.errors import GramercyError, InvalidProof
-from aggregator.proofs.carried import Carried, next_history
+from aggregator.history import advance
 from aggregator.proofs.gram_proof import GramProof
 from aggregator.proofs.prover import check_room, combined_square
 from aggregator.proofs.statement import GramStatement, Statement
@@ -40,17 +43,17 @@ def verify(key: VerifyingKey, statement: Statement, proof: bytes) -> None:
         gram.stakes,
         scale_exponent=gram.scale_exponent,
         trainers=gram.trainers,
-        memory=carried.score,
+        memory=carried,
     )
-    history, points = next_history(carried.history, gram)
+    memory, sums = _with_sums(outcome.memory, gram)
     for name, posted, expected in (
-        ("memory digest", statement.memory_digest, carried.digest),
+        ("memory digest", statement.memory_digest, carried.digest()),
         ("weights", statement.weights, outcome.weights),
         ("scores", statement.scores, outcome.scores),
         ("payouts", statement.payouts, outcome.payouts),
         ("next scale exponent", statement.next_scale_exponent, outcome.next_scale_exponent),
-        ("history", gram.history_commitments, points),
-        ("next memory digest", statement.next_memory_digest, Carried(outcome.memory, history).digest),
+        ("running sums", gram.history_commitments, sums),
+        ("next memory digest", statement.next_memory_digest, memory.digest()),
         ("aggregate commitment", statement.aggregate_commitment, aggregate_commitment(gram, outcome.weights)),
     ):
         if posted != expected:
@@ -60,6 +63,15 @@ def verify(key: VerifyingKey, statement: Statement, proof: bytes) -> None:
 def aggregate_commitment(statement: GramStatement, weights: tuple[int, ...]) -> bytes:
     """Return ``sum_i w_i C_i``, compressed: the commitment to the aggregate."""
     return compress(linear_combination(statement.commitments[: statement.updates], weights))
+
+
+def _with_sums(memory: Carried, gram: GramStatement) -> tuple[Carried, tuple[Point, ...]]:
+    """Return what the next round is given, and what the running sums' commitments are where those are rows."""
+    if not gram.history:
+        return memory, ()
+    updates = gram.commitments[: gram.updates]
+    advanced = advance(memory.history, gram.trainers, updates, scale_exponent=gram.scale_exponent)
+    return replace(memory, history=advanced.carried), advanced.commitments
 
 
 def verify_gram(key: VerifyingKey, statement: GramStatement, proof: bytes) -> None:

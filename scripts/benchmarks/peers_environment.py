@@ -1,4 +1,4 @@
-"""The peers' own environment: they are no part of Gramercy (groth16py is GPL-3.0), and their versions are locked."""
+"""The peers' own environments: they are no part of Gramercy (groth16py is GPL-3.0), and their versions are locked."""
 
 from __future__ import annotations
 
@@ -6,42 +6,71 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.benchmarks.process import ROOT, Figures, MeasurementFailed
 from scripts.benchmarks.terminal import waiting
 
-FOLDER = ROOT / ".venv-peers"
-PYTHON = FOLDER / "bin" / "python"
-LOCK = ROOT / "requirements" / "peers.txt"
-_STAMP = FOLDER / ".installed"
 _LAST_WORDS = 300
 
 
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A virtual environment in ``folder`` with the packages of ``lock``; versions of ``named`` ones are told."""
+
+    folder: Path
+    lock: Path
+    named: tuple[str, ...]
+
+    @property
+    def python(self) -> Path:
+        """Interpreter of the environment."""
+        return self.folder / "bin" / "python"
+
+    def prepare(self) -> None:
+        """Install the locked peers, once for each state of the lock file.
+
+        Raises
+        ------
+        MeasurementFailed
+            If they cannot be installed.
+
+        """
+        stamp = self.folder / ".installed"
+        wanted = hashlib.sha256(self.lock.read_bytes()).hexdigest()
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        with waiting(f"installing the peers into {self.folder.name}"):
+            if not self.python.exists():
+                _run([sys.executable, "-m", "venv", str(self.folder)])
+            _run(
+                [str(self.python), "-m", "pip", "install", "-qq", "--require-hashes", "--no-deps", "-r", str(self.lock)]
+            )
+        stamp.write_text(wanted)
+
+    def versions(self) -> Figures:
+        """Return the peers' versions as installed."""
+        code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {self.named!r}}}))"
+        found: Figures = json.loads(_run([str(self.python), "-c", code]))
+        return found
+
+
+PROVERS = Environment(ROOT / ".venv-peers", ROOT / "requirements" / "peers.txt", ("groth16py", "ezkl"))
+PYDVL = Environment(ROOT / ".venv-peers-pydvl", ROOT / "requirements" / "peers-pydvl.txt", ("pydvl",))
+"""pyDVL needs numpy < 2."""
+
+PYTHON = PROVERS.python
+
+
 def prepare() -> None:
-    """Install the locked peers, once for each state of the lock file.
-
-    Raises
-    ------
-    MeasurementFailed
-        If they cannot be installed.
-
-    """
-    wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    if _STAMP.exists() and _STAMP.read_text() == wanted:
-        return
-    with waiting(f"installing the peers into {FOLDER.name}"):
-        if not PYTHON.exists():
-            _run([sys.executable, "-m", "venv", str(FOLDER)])
-        _run([str(PYTHON), "-m", "pip", "install", "-qq", "--require-hashes", "--no-deps", "-r", str(LOCK)])
-    _STAMP.write_text(wanted)
+    """Install the provers; errors as in :meth:`Environment.prepare`."""
+    PROVERS.prepare()
 
 
 def versions() -> Figures:
-    """Return the peers' versions as installed."""
-    code = "import importlib.metadata as m, json; print(json.dumps({n: m.version(n) for n in ('groth16py', 'ezkl')}))"
-    found: Figures = json.loads(_run([str(PYTHON), "-c", code]))
-    return found
+    """Return the provers' versions."""
+    return PROVERS.versions()
 
 
 def _run(command: list[str]) -> bytes:

@@ -1,0 +1,111 @@
+"""Exact scores of recorded rounds, as a settlement would compute them from proven inner products."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aggregator.fixedpoint import IntVector, Quantiser
+from aggregator.gram import gram_matrix, inner_products, weighted_sum
+from aggregator.products import Layout, Products
+from aggregator.scores import get_score
+from market.trainer.behaviours import Honest, Vector
+from market.trainer.local_round import compute_update
+from market.trainer.parameters import ModelSchema
+from market.trainer.randomness import derive_seed
+from market.valuation import RoundRecord
+from scripts.benchmarks.valuation.scenes import Scene
+
+BITS = 16
+_HEADROOM_BITS = 2
+_WEIGHT_ONE = 1 << 32
+_OWNER = 9_999
+IntRow = npt.NDArray[np.int64]
+Row = IntVector | IntRow
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenRound:
+    """Inner products of a round's quantised updates, the owner's reference row and the previous aggregate."""
+
+    products: Products
+    weights: tuple[int, ...]
+    dimension: int
+
+    @property
+    def aggregate_square(self) -> int:
+        """``w^T G w``, in units of ``2**-64``."""
+        gram, weights = self.products.gram, self.weights
+        return sum(
+            w * sum(v * other for v, other in zip(row, weights, strict=True))
+            for w, row in zip(weights, gram, strict=True)
+        )
+
+
+def prove_rounds(scene: Scene, records: Sequence[RoundRecord]) -> list[ProvenRound]:
+    """Quantise each round's updates and the owner's reference, and return their exact inner products.
+
+    All stakes are equal and every update is accepted, so that scores are compared and not rules.
+    """
+    previous: IntRow | None = None
+    rounds = []
+    for index, record in enumerate(records):
+        reference = _reference(scene, record, index)
+        quantiser = _quantiser([*record.updates, reference])
+        updates = [quantiser.quantise(update).entries for update in record.updates]
+        extras: list[Row] = [quantiser.quantise(reference).entries]
+        if previous is not None:
+            extras.append(previous)
+        weights = (_WEIGHT_ONE // len(updates),) * len(updates)
+        rounds.append(ProvenRound(_products(updates, extras), weights, quantiser.dimension))
+        previous = weighted_sum(updates, weights)
+    return rounds
+
+
+def score_rounds(score_id: str, rounds: Sequence[ProvenRound]) -> tuple[float, ...]:
+    """Return what a score says of each trainer after all rounds.
+
+    A score with memory says it in the last round. Others are added up, each round's in units of the aggregate's square.
+    """
+    score, memory = get_score(score_id), b""
+    trainers = [index.to_bytes(20, "big") for index in range(1, rounds[0].products.n + 1)]
+    total = [0.0] * len(trainers)
+    last: tuple[int, ...] = ()
+    for each in rounds:
+        found = score.score(each.products, each.weights, trainers=trainers, memory=memory, dimension=each.dimension)
+        memory, last = found.memory, found.scores
+        unit = each.aggregate_square or 1
+        total = [before + new / unit for before, new in zip(total, found.scores, strict=True)]
+    return tuple(float(value) for value in last) if memory else tuple(total)
+
+
+def _reference(scene: Scene, record: RoundRecord, index: int) -> Vector:
+    task = scene.reference_task()
+    schema = ModelSchema.of(task.init_model(0))
+    seed = derive_seed(scene.federation.seed, _OWNER)
+    return compute_update(task, schema, record.global_vector, scene.root, Honest(), seed=seed, round_index=index).update
+
+
+def _quantiser(vectors: Sequence[Vector]) -> Quantiser:
+    """Return a scale that saturates no entry, with room to spare."""
+    largest = max(float(np.abs(vector).max()) for vector in vectors)
+    exponent = math.frexp(largest)[1] + _HEADROOM_BITS - (BITS - 1)
+    return Quantiser(BITS, exponent, (vectors[0].size,), (0,))
+
+
+def _products(updates: Sequence[IntVector], extras: Sequence[Row]) -> Products:
+    """Return the products of the updates, and of the reference row and the previous aggregate if they are there."""
+    n = len(updates)
+    matrix = [[0] * (n + len(extras)) for _ in range(n + len(extras))]
+    gram: list[list[int]] = gram_matrix(updates, bits=BITS).tolist()
+    for i, line in enumerate(gram):
+        matrix[i][:n] = line
+    rows: list[Row] = [*updates, *extras]
+    for place, extra in enumerate(extras, start=n):
+        for j, product in enumerate(inner_products(rows[: place + 1], extra)):
+            matrix[place][j] = matrix[j][place] = product
+    return Products(Layout(n, reference=True, previous=len(extras) > 1), tuple(map(tuple, matrix)))

@@ -116,9 +116,7 @@ def inner_products(rows: Sequence[IntVector | WideVector], row: IntVector | Wide
 
     """
     _common_shape([row, *rows])
-    for vector in (row, *rows):
-        if vector.dtype not in {np.dtype(kind) for kind in (np.int8, np.int16, np.int32, np.int64)}:
-            raise WrongShape(f"rows must be signed integers, not {vector.dtype}")
+    _check_integers([row, *rows])
     totals = [0] * len(rows)
     for start in range(0, len(row) if rows else 0, BLOCK):
         part = slice(start, start + BLOCK)
@@ -128,6 +126,39 @@ def inner_products(rows: Sequence[IntVector | WideVector], row: IntVector | Wide
             products: list[list[int]] = _cross_products(left, right).tolist()
             for a, line in enumerate(products):
                 totals[i] += sum(product << _LIMB_BITS * (a + b) for b, product in enumerate(line))
+    return totals
+
+
+def extra_products(
+    updates: Sequence[IntVector], extras: Sequence[IntVector | WideVector], *, progress: Progress | None = None
+) -> list[list[int]]:
+    """Return for each extra row its inner products with the updates, with the extra rows before it, and its square.
+
+    As :func:`inner_products` for each of ``extras``, but every row is read and cut once. Cost: O(m e d) for e of m.
+
+    Raises
+    ------
+    WrongShape
+        As :func:`inner_products`.
+
+    """
+    rows = [*updates, *extras]
+    dimension = _common_shape(rows) if rows else 0
+    _check_integers(rows)
+    totals = [[0] * (len(updates) + place + 1) for place in range(len(extras))]
+    for start in range(0, dimension if extras else 0, BLOCK):
+        pieces = [_limbs(row[start : start + BLOCK]) for row in rows]
+        owners = [(row, limb) for row, cut in enumerate(pieces) for limb in range(len(cut))]
+        first = sum(len(cut) for cut in pieces[: len(updates)])
+        flat = [limb for cut in pieces for limb in cut]
+        products: list[list[int]] = _cross_products(flat[first:], flat).tolist()
+        for (row, a), line in zip(owners[first:], products, strict=True):
+            total = totals[row - len(updates)]
+            for (other, b), product in zip(owners, line, strict=True):
+                if other <= row:
+                    total[other] += product << _LIMB_BITS * (a + b)
+        if progress:
+            progress(min(BLOCK, dimension - start))
     return totals
 
 
@@ -222,6 +253,12 @@ def _common_shape(rows: Sequence[IntVector | WideVector]) -> int:
     if len(shapes) != 1 or len(rows[0].shape) != 1 or rows[0].shape[0] == 0:
         raise WrongShape(f"updates must be vectors of one length, not {sorted(shapes)}")
     return int(rows[0].shape[0])
+
+
+def _check_integers(rows: Sequence[IntVector | WideVector]) -> None:
+    for row in rows:
+        if row.dtype not in {np.dtype(kind) for kind in (np.int8, np.int16, np.int32, np.int64)}:
+            raise WrongShape(f"rows must be signed integers, not {row.dtype}")
 
 
 def _contiguous(rows: Sequence[IntVector]) -> list[IntVector]:

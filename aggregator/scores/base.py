@@ -48,7 +48,9 @@ class Score(Protocol):
         """Whether the score reads the reference row."""
         ...
 
-    def score(self, products: Products, weights: Sequence[int], *, trainers: Sequence[bytes], memory: bytes) -> Scored:
+    def score(
+        self, products: Products, weights: Sequence[int], *, trainers: Sequence[bytes], memory: bytes, dimension: int
+    ) -> Scored:
         """Score n updates.
 
         Parameters
@@ -61,6 +63,8 @@ class Score(Protocol):
             The n trainers' addresses of 20 bytes, which tell a score with memory who is who.
         memory
             What the score returned in the job's previous round; empty at first.
+        dimension
+            d, the number of entries of an update.
 
         Raises
         ------
@@ -72,7 +76,9 @@ class Score(Protocol):
         """
         ...
 
-    def hints(self, products: Products, weights: Sequence[int], *, trainers: Sequence[bytes], memory: bytes) -> bytes:
+    def hints(
+        self, products: Products, weights: Sequence[int], *, trainers: Sequence[bytes], memory: bytes, dimension: int
+    ) -> bytes:
         """Return what the score's contract wants beside the products, so that it checks instead of computing.
 
         Whole 32-byte words; empty where nothing is wanted. Wrong hints are refused, they never change an outcome.
@@ -104,6 +110,7 @@ class Formula:
         *,
         trainers: Sequence[bytes] = (),  # noqa: ARG002
         memory: bytes = b"",  # noqa: ARG002
+        dimension: int = 1,  # noqa: ARG002
     ) -> Scored:
         """Evaluate the formula; :class:`Score` tells what is raised."""
         if len(weights) != products.n:
@@ -119,6 +126,7 @@ class Formula:
         *,
         trainers: Sequence[bytes] = (),  # noqa: ARG002
         memory: bytes = b"",  # noqa: ARG002
+        dimension: int = 1,  # noqa: ARG002
     ) -> bytes:
         """Return nothing: the contract computes all there is."""
         return b""

@@ -47,7 +47,15 @@ class Reputation:
     settles: bool = True
     needs_reference: bool = False
 
-    def score(self, products: Products, weights: Sequence[int], *, trainers: Sequence[bytes], memory: bytes) -> Scored:
+    def score(
+        self,
+        products: Products,
+        weights: Sequence[int],
+        *,
+        trainers: Sequence[bytes],
+        memory: bytes,
+        dimension: int = 1,  # noqa: ARG002
+    ) -> Scored:
         """Score n updates, and remember.
 
         Raises
@@ -73,7 +81,15 @@ class Reputation:
         entries = [*zip(trainers, after, strict=True), *(before[place] for place in absent)]
         return Scored(scores, encode_reputations(entries))
 
-    def hints(self, products: Products, weights: Sequence[int], *, trainers: Sequence[bytes], memory: bytes) -> bytes:  # noqa: ARG002
+    def hints(
+        self,
+        products: Products,  # noqa: ARG002
+        weights: Sequence[int],  # noqa: ARG002
+        *,
+        trainers: Sequence[bytes],  # noqa: ARG002
+        memory: bytes,  # noqa: ARG002
+        dimension: int = 1,  # noqa: ARG002
+    ) -> bytes:
         """Return nothing."""
         return b""
 

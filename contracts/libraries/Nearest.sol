@@ -8,7 +8,7 @@ import {GramMatrix} from "./GramMatrix.sol";
 /// @dev A key orders values that are not negative, and equal ones by position: 2^128 + value * 2^16 + position. Keys of a
 /// row differ, so if exactly k of them are at most some threshold, those are the k smallest, whatever the threshold is.
 /// A hint names the position whose key is the threshold. Added up, the keys that pass give their number (from bit 128)
-/// and the sum of their values (bits 16 to 127). Values are below 2^96, and positions below 256, so neither spills over.
+/// and the sum of their values (bits 16 to 127). Values are below 2^104, and positions below 256, so neither spills over.
 /// Rows are as long as the next multiple of four words; FILLER is at the end, and no sum with it looks like a count.
 library Nearest {
     error Nearest_TooFewUpdates(uint256 updates);
@@ -76,7 +76,7 @@ library Nearest {
         uint256 expected = GramMatrix.packedLength(n, others);
         if (gram.length != expected) revert GramMatrix.Gram_WrongLength("gram", gram.length, expected);
         uint256 length = rowBytes(n);
-        table = allocate(n * length);
+        table = allocate(tableBytes(n));
         uint256 norms = _shiftedNorms(gram, n);
         uint256 source = _start(gram);
         for (uint256 i = 0; i < n; ++i) {
@@ -115,6 +115,13 @@ library Nearest {
                 mstore(add(row, shl(5, n)), FILLER)
             }
         }
+    }
+
+    /// @dev Bytes of a table of n rows, and of what Mixing keeps there meanwhile: 4096 for each four rows.
+    function tableBytes(uint256 n) internal pure returns (uint256 length) {
+        length = n * rowBytes(n) + 96;
+        uint256 sums = ((n + 3) / 4) * 4096;
+        if (length < sums) length = sums;
     }
 
     /// @dev Memory of its own, not cleared.

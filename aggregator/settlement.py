@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aggregator.carried import EMPTY, Carried
 from aggregator.errors import WrongShape
@@ -158,10 +159,8 @@ class _Question:
     trainers: Sequence[bytes]
 
     def __call__(self, score: Score, weights: Sequence[int], memory: bytes) -> tuple[Scored, bytes]:
-        return (
-            score.score(self.products, weights, trainers=self.trainers, memory=memory),
-            score.hints(self.products, weights, trainers=self.trainers, memory=memory),
-        )
+        asked: dict[str, Any] = {"trainers": self.trainers, "memory": memory, "dimension": self.rules.dimension}
+        return score.score(self.products, weights, **asked), score.hints(self.products, weights, **asked)
 
 
 def _everybody(stakes: Sequence[int], memory: bytes) -> Decision:

@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from market.errors import ConfigError
+
+RULE_CONTRACTS: Mapping[str, str] = MappingProxyType(
+    {
+        "centred-clipping": "CentredClipping",
+        "fltrust": "FlTrust",
+        "foolsgold": "FoolsGold",
+        "geometric-median": "GeometricMedian",
+        "marginal-value": "MarginalValue",
+        "mean": "Mean",
+        "multi-krum": "MultiKrum",
+        "nnm+multi-krum": "NnmMultiKrum",
+    }
+)
+"""Contract that checks a rule, by the rule's id."""
+SCORE_CONTRACTS: Mapping[str, str] = MappingProxyType(
+    {
+        "alignment": "Alignment",
+        "cosine": "Cosine",
+        "leave-one-out": "LeaveOneOut",
+        "reputation": "Reputation",
+        "shapley": "Shapley",
+        "shapley-reference": "ShapleyReference",
+    }
+)
+"""Contract that checks a score, by the score's id."""
 
 _PACKAGED = Path(__file__).parent / "artifacts"
 _IN_REPOSITORY = Path(__file__).parents[2] / "contracts" / "artifacts"
@@ -47,7 +74,7 @@ class Artifact:
 
 @cache
 def load_artifact(name: str) -> Artifact:
-    """Return the artifact of ``Market`` or ``GramVerifier``.
+    """Return the artifact of ``Market``, ``GramVerifier``, or a rule's or score's contract.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Deployment of the market and its verifier."""
+"""Deployment of the market, of the rules' and scores' contracts, and of their verifier."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from web3 import Web3
 
 from aggregator.errors import InvalidSrs
 from aggregator.srs import VerifyingKey
-from market.chain.artifacts import load_artifact
+from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS, load_artifact
 from market.chain.market import ALL_ABIS
 from market.chain.transactions import refusals, send
 from market.domain import LOCAL_CHAIN_IDS, Address
@@ -30,6 +30,8 @@ class Deployment:
 def deploy(w3: Web3, account: LocalAccount, key: VerifyingKey) -> Deployment:
     """Deploy the market, and the verifier of Gram proofs with the reference string that ``key`` is of.
 
+    The verifier is told the contracts of all rules and scores, which are deployed before it.
+
     Raises
     ------
     InvalidSrs
@@ -45,7 +47,10 @@ def deploy(w3: Web3, account: LocalAccount, key: VerifyingKey) -> Deployment:
             chain_id=chain_id,
         )
     market = _create(w3, account, "Market")
-    return Deployment(market, _create(w3, account, "GramVerifier", key.words()), first_block)
+    rules, scores = (
+        [_create(w3, account, name) for name in contracts.values()] for contracts in (RULE_CONTRACTS, SCORE_CONTRACTS)
+    )
+    return Deployment(market, _create(w3, account, "GramVerifier", key.words(), rules, scores), first_block)
 
 
 def _create(w3: Web3, account: LocalAccount, name: str, *arguments: Any) -> Address:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,15 @@ from web3.types import LogReceipt, TxReceipt
 from aggregator.bn254 import Point
 from aggregator.commitments import RoundId
 from aggregator.srs import VerifyingKey
-from market.chain.artifacts import load_artifact
-from market.chain.market_encoding import DECODERS, encode_point, encode_settlement, encode_terms, fields_of
+from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS, load_artifact
+from market.chain.market_encoding import (
+    DECODERS,
+    decode_id,
+    encode_point,
+    encode_settlement,
+    encode_terms,
+    fields_of,
+)
 from market.chain.transactions import refusals, send
 from market.domain import NATIVE_COIN, Address, Event, JobCreated, JobTerms, KeyPublished, Phase, Settlement
 from market.errors import ContractRefused, NodeRefused, WrongChain
@@ -39,7 +46,8 @@ _ERC20_ABI: list[dict[str, Any]] = [
         "outputs": [{"name": "", "type": "uint256"}],
     },
 ]
-ALL_ABIS = tuple(load_artifact(name).abi for name in ("Market", "GramVerifier"))
+_CONTRACTS = ("Market", "GramVerifier", *RULE_CONTRACTS.values(), *SCORE_CONTRACTS.values())
+ALL_ABIS = tuple(load_artifact(name).abi for name in _CONTRACTS)
 """Whose custom errors a refusal may carry."""
 LOG_RANGE = 2_000
 """Blocks asked for at once; public nodes limit the range."""
@@ -126,6 +134,10 @@ class MarketClient:
     def leave_job(self, job_id: int, recipient: Address) -> TxReceipt:
         """Take the stake back."""
         return self._send(self.contract.functions.leaveJob(job_id, recipient))
+
+    def commit_reference(self, job_id: int, commitment: Point, cid: bytes, payload_bytes: int) -> TxReceipt:
+        """Commit the reference row of the round that opens next."""
+        return self._send(self.contract.functions.commitReference(job_id, encode_point(commitment), cid, payload_bytes))
 
     def open_round(self, job_id: int) -> TxReceipt:
         """Open the next round."""
@@ -233,14 +245,36 @@ class MarketClient:
         """Whether the contract at an address is the published GramVerifier with this reference string, and no other.
 
         A contract can *say* any digest: anybody may deploy the verifier's code with constants of his own. So the code
-        is compared whole with what the published constructor makes of ``key``, run by the node.
+        is compared whole with what the published constructor makes of ``key`` and of the rules' and scores' contracts
+        that the verifier names, run by the node; and those contracts' code with what is published for their ids.
         """
         artifact = load_artifact("GramVerifier")
         factory = self.w3.eth.contract(abi=artifact.abi, bytecode=HexStr(artifact.bytecode))
-        creation = factory.constructor(key.words()).data_in_transaction
         with refusals(ALL_ABIS):
             code = bytes(self.w3.eth.get_code(Web3.to_checksum_address(verifier)))
-            return artifact.matches(code) and bytes(self.w3.eth.call({"data": creation})) == code
+            if not artifact.matches(code):
+                return False
+            rules = self._registered(verifier, "rules", "ruleOf", RULE_CONTRACTS)
+            scores = self._registered(verifier, "scores", "scoreOf", SCORE_CONTRACTS)
+            if rules is None or scores is None:
+                return False
+            creation = factory.constructor(key.words(), rules, scores).data_in_transaction
+            return bytes(self.w3.eth.call({"data": creation})) == code
+
+    def _registered(
+        self, verifier: Address, ids: str, contract_of: str, published: Mapping[str, str]
+    ) -> list[Address] | None:
+        """Return the contracts that a verifier names; None if one is not what is published for its id."""
+        view = self.w3.eth.contract(address=Web3.to_checksum_address(verifier), abi=load_artifact("GramVerifier").abi)
+        found: list[Address] = []
+        for word in view.functions[ids]().call():
+            name = published.get(decode_id(word))
+            address: Address = view.functions[contract_of](word).call()
+            code = self.w3.eth.get_code(Web3.to_checksum_address(address))
+            if name is None or not load_artifact(name).matches(bytes(code)):
+                return None
+            found.append(address)
+        return found
 
     def head(self) -> Head:
         """Return the newest block, and chain time: the timestamp that the next block would have.

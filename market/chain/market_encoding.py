@@ -42,7 +42,7 @@ def encode_terms(terms: JobTerms) -> tuple[Any, ...]:
 def decode_terms(values: Any) -> JobTerms:
     """Return the terms as the contract gives them."""
     named = dict(zip((field.name for field in fields(JobTerms)), fields_of(values), strict=True))
-    return JobTerms(**{**named, "rule": _decode_id(named["rule"]), "score": _decode_id(named["score"])})
+    return JobTerms(**{**named, "rule": decode_id(named["rule"]), "score": decode_id(named["score"])})
 
 
 def encode_point(point: Point) -> tuple[int, int]:
@@ -70,7 +70,8 @@ def _named(terms: JobTerms) -> Iterator[tuple[str, Any]]:
     return ((field.name, getattr(terms, field.name)) for field in fields(JobTerms))
 
 
-def _decode_id(word: bytes) -> str:
+def decode_id(word: bytes) -> str:
+    """Return the rule or score id behind a bytes32."""
     return bytes(word).rstrip(b"\0").decode("ascii", errors="replace")
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from aggregator.bn254 import Point
-from aggregator.commitments import Blinding, commit
+from aggregator.carried import Carried
+from aggregator.commitments import Blinding, RoundId, commit
 from aggregator.fixedpoint import IntVector
-from aggregator.gram import gram_matrix, inner_products
+from aggregator.gram import gram_matrix
 from aggregator.history import Advanced, SumVector, advance, advance_blinding, advance_vector
-from aggregator.products import Layout, Products
+from aggregator.products import Layout, Products, pack_products
+from aggregator.proofs import GramStatement, Statement, prove
+from aggregator.proofs.statement import Witness
+from aggregator.proofs.verifier import aggregate_commitment
+from aggregator.rows import products_of_rows
+from aggregator.settlement import RoundRules, settle
 from aggregator.srs import Srs
 
 BITS = 16
@@ -41,10 +47,7 @@ class SybilRound:
     @property
     def products(self) -> Products:
         """Inner products of updates and running sums."""
-        rows = [*self.updates, *self.sums]
-        return Products(
-            Layout(len(self.updates), history=True), tuple(tuple(inner_products(rows, row)) for row in rows)
-        )
+        return products_of_rows(Layout(len(self.updates), history=True), self.updates, self.sums, bits=BITS)
 
     @property
     def products_of_updates(self) -> Products:
@@ -86,3 +89,69 @@ def _round(
         sums.append(advance_vector(change, before.sums[k] if before else None, updates[k]))
         sum_blindings.append(advance_blinding(change, before.sum_blindings[k] if before else None, drawn[k]))
     return SybilRound(exponent, carried, updates, drawn, commitments, sums, sum_blindings, advanced)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A round's settlement by FoolsGold with its proof."""
+
+    statement: Statement
+    proof: bytes
+
+
+def settlements(srs: Srs, played: list[SybilRound], *, chain_id: int, market: bytes = b"\x11" * 20) -> list[Settled]:
+    """Settle and prove the rounds one after the other, paid by reputation: both kinds of memory are carried on."""
+    found: list[Settled] = []
+    memory = Carried()
+    for number, state in enumerate(played, start=1):
+        found.append(_settle(srs, state, RoundId(chain_id, market, 7, number), memory))
+        memory = carried_after(found[-1].statement, state)
+    return found
+
+
+def carried_after(statement: Statement, state: SybilRound) -> Carried:
+    """Return what the job carries after a settled round."""
+    gram = statement.gram
+    outcome = settle(
+        gram.rules,
+        gram.products,
+        gram.stakes,
+        scale_exponent=gram.scale_exponent,
+        trainers=gram.trainers,
+        memory=Carried.decode(statement.witness.carried),
+    )
+    return replace(outcome.memory, history=state.advanced.carried)
+
+
+def _settle(srs: Srs, state: SybilRound, place: RoundId, memory: Carried) -> Settled:
+    gram = GramStatement(
+        round_id=place,
+        rules=RoundRules("foolsgold", "reputation", 0, DIMENSION, BITS, 2, 10**18),
+        scale_exponent=state.scale_exponent,
+        trainers=TRAINERS,
+        stakes=(10**15,) * len(TRAINERS),
+        commitments=(*state.commitments, *state.advanced.commitments),
+        gram=pack_products(state.products),
+        history=True,
+    )
+    outcome = settle(
+        gram.rules,
+        state.products,
+        gram.stakes,
+        scale_exponent=gram.scale_exponent,
+        trainers=gram.trainers,
+        memory=memory,
+    )
+    statement = Statement(
+        gram=gram,
+        weights=outcome.weights,
+        scores=outcome.scores,
+        payouts=outcome.payouts,
+        aggregate_commitment=aggregate_commitment(gram, outcome.weights),
+        next_scale_exponent=outcome.next_scale_exponent,
+        memory_digest=memory.digest(),
+        next_memory_digest=replace(outcome.memory, history=state.advanced.carried).digest(),
+        witness=Witness(memory.encode(), outcome.rule_hints, outcome.score_hints, outcome.floor_hints),
+    )
+    rows, blindings = [*state.updates, *state.sums], [*state.blindings, *state.sum_blindings]
+    return Settled(statement, prove(srs, gram, rows, blindings, seed=b"\x2a" * 32))

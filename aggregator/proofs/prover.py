@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from aggregator.bn254 import R, Vector, kernel, vector_from_ints
+from aggregator.bn254 import IntVector, R, Vector, kernel, vector_from_ints
 from aggregator.commitments import Blinding, combine_blindings, commit
 from aggregator.errors import InvalidProof, WrongShape
-from aggregator.fixedpoint import IntVector
 from aggregator.proofs.gram_proof import GramProof
 from aggregator.proofs.statement import GramStatement
 from aggregator.proofs.transcript import GramTranscript

@@ -14,6 +14,7 @@ from scripts.benchmarks.inputs import MAX_UPDATES, Parameters, prepare_srs
 from scripts.benchmarks.measuring import envelope
 from scripts.benchmarks.process import Figures, MeasurementFailed, restrict_cores, run_fresh
 from scripts.benchmarks.terminal import console, stages
+from scripts.benchmarks.valuation import main as valuation
 
 FEWEST_TRAINERS = 3
 GAS_UPDATES = (4, 8, 16, 20, 32, 64)
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one benchmark; return the exit code."""
     asked = _parser().parse_args(arguments)
     try:
+        if asked.benchmark == "scores":
+            return _scores(asked)
         answer = envelope(asked.benchmark, _asked_parameters(asked))
         answer["cores_used"] = restrict_cores(asked.threads)
         answer |= _BENCHMARKS[asked.benchmark](asked)
@@ -66,7 +69,15 @@ def _parser() -> argparse.ArgumentParser:
         if name == "peers":
             command.add_argument("--peer-d", type=int, default=125, help="smallest d for the peers; doubled from there")
             command.add_argument("--limit-seconds", type=int, default=120, help="CPU time that a size may take a peer")
+    what = "how well scores and valuations rank trainers, and what they cost"
+    valuation.add_arguments(commands.add_parser("scores", help=what, description=f"Measure {what}."))
     return parser
+
+
+def _scores(asked: argparse.Namespace) -> int:
+    parameters = {key: str(value) for key, value in _asked_parameters(asked).items() if value is not None}
+    valuation.answer(asked, envelope("scores", parameters) | valuation.run(asked))
+    return 0
 
 
 def _asked_parameters(asked: argparse.Namespace) -> Figures:

@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from aggregator.fixedpoint import IntVector, Quantiser
 from aggregator.gram import gram_matrix, inner_products, weighted_sum
+from aggregator.payouts import split_budget
 from aggregator.products import Layout, Products
-from aggregator.scores import get_score
+from aggregator.scores import Scored, get_score
+from aggregator.settlement import FLOOR_SCORE
 from market.trainer.behaviours import Honest, Vector
 from market.trainer.local_round import compute_update
 from market.trainer.parameters import ModelSchema
@@ -21,6 +23,7 @@ from market.valuation import RoundRecord
 from scripts.benchmarks.valuation.scenes import Scene
 
 BITS = 16
+BUDGET, FLOOR_BPS, CAP_BPS = 10**12, 5_000, 30_000
 _HEADROOM_BITS = 2
 _WEIGHT_ONE = 1 << 32
 _OWNER = 9_999
@@ -71,16 +74,35 @@ def score_rounds(score_id: str, rounds: Sequence[ProvenRound]) -> tuple[float, .
 
     A score with memory says it in the last round. Others are added up, each round's in units of the aggregate's square.
     """
+    found = _scored(score_id, rounds)
+    if found[-1].memory:
+        return tuple(float(value) for value in found[-1].scores)
+    units = [each.aggregate_square or 1 for each in rounds]
+    return tuple(
+        math.fsum(value / unit for value, unit in zip(column, units, strict=True))
+        for column in zip(*(scored.scores for scored in found), strict=True)
+    )
+
+
+def pay_rounds(score_id: str, rounds: Sequence[ProvenRound]) -> tuple[float, ...]:
+    """Return what each trainer is paid in all rounds, in budgets of a round: half of it is the floor, capped."""
+    stakes = (1,) * rounds[0].products.n
+    paid = [
+        split_budget(scored.scores, floor.scores, stakes, budget=BUDGET, floor_bps=FLOOR_BPS, cap_bps=CAP_BPS)
+        for scored, floor in zip(_scored(score_id, rounds), _scored(FLOOR_SCORE, rounds), strict=True)
+    ]
+    return tuple(sum(column) / BUDGET for column in zip(*paid, strict=True))
+
+
+def _scored(score_id: str, rounds: Sequence[ProvenRound]) -> list[Scored]:
     score, memory = get_score(score_id), b""
     trainers = [index.to_bytes(20, "big") for index in range(1, rounds[0].products.n + 1)]
-    total = [0.0] * len(trainers)
-    last: tuple[int, ...] = ()
+    found = []
     for each in rounds:
-        found = score.score(each.products, each.weights, trainers=trainers, memory=memory, dimension=each.dimension)
-        memory, last = found.memory, found.scores
-        unit = each.aggregate_square or 1
-        total = [before + new / unit for before, new in zip(total, found.scores, strict=True)]
-    return tuple(float(value) for value in last) if memory else tuple(total)
+        scored = score.score(each.products, each.weights, trainers=trainers, memory=memory, dimension=each.dimension)
+        memory = scored.memory
+        found.append(scored)
+    return found
 
 
 def _reference(scene: Scene, record: RoundRecord, index: int) -> Vector:

@@ -6,18 +6,17 @@ table that Gramercy measured. Sampler, truncation and bookkeeping are pyDVL's.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
-from pydvl.valuation import Dataset, MaxUpdates, PermutationSampler, ShapleyValuation
-from pydvl.valuation.samplers.truncation import NoTruncation, RelativeTruncation
-from pydvl.valuation.utility.base import UtilityBase
+from pydvl.valuation import Dataset, MaxUpdates, PermutationSampler, ShapleyValuation  # type: ignore[import-not-found]
+from pydvl.valuation.samplers.truncation import NoTruncation, RelativeTruncation  # type: ignore[import-not-found]
+from pydvl.valuation.utility.base import UtilityBase  # type: ignore[import-not-found]
 
 from scripts.benchmarks.process import Figures, serve
 
 
-class _Table(UtilityBase[Any]):
+class _Table(UtilityBase[Any]):  # type: ignore[misc]
     """Utilities of all coalitions, less that of nobody; the coalition of players i, j is at place ``2^i + 2^j``."""
 
     def __init__(self, table: list[float]) -> None:
@@ -32,7 +31,6 @@ class _Table(UtilityBase[Any]):
 
 def measure(asked: Figures) -> Figures:
     """Return values and numbers of coalitions asked for: of plain permutation sampling, and truncated."""
-    warnings.simplefilter("ignore")
     answer: Figures = {}
     for name in ("plain", "truncated"):
         values, evaluations = np.zeros(asked["players"]), 0

@@ -15,6 +15,7 @@ from aggregator.rules.fltrust import FlTrust
 from aggregator.rules.foolsgold import FoolsGold
 from aggregator.rules.geometric_median import GeometricMedian
 from aggregator.rules.krum import Krum
+from aggregator.rules.marginal_value import MarginalValue
 from aggregator.rules.mda import MinimumDiameterAveraging
 from aggregator.rules.mean import Mean, PlainMean
 from aggregator.rules.multi_krum import MultiKrum
@@ -31,6 +32,7 @@ _ALL: tuple[Rule, ...] = (
     FoolsGold(),
     GeometricMedian(),
     Krum(),
+    MarginalValue(),
     Mean(),
     MinimumDiameterAveraging(),
     MultiKrum(),

@@ -42,8 +42,26 @@ library PackedGram {
         }
     }
 
-    /// @dev The part of the bytes that is the updates' own matrix.
-    function ofUpdates(bytes calldata packed, uint256 n) internal pure returns (bytes calldata) {
-        return packed[:GramMatrix.packedLength(n, 0)];
+    /// @dev For each update the sum of weight_j g_ij over the others j. Each pair stands once and is read once. The sums
+    /// are below 2^95 in magnitude where the weights' sum is at most 2^32.
+    function sumsOfOthers(bytes calldata packed, uint64[] memory weights) internal pure returns (int256[] memory sums) {
+        sums = new int256[](weights.length);
+        assembly ("memory-safe") {
+            let source := packed.offset
+            let ahead := sub(sums, weights) // from a weight to its sum
+            let end := add(add(weights, 32), shl(5, mload(weights)))
+            for { let i := add(weights, 32) } lt(i, end) { i := add(i, 32) } {
+                let own := mload(i)
+                let sum := mload(add(i, ahead))
+                source := add(source, 8) // past the square
+                for { let j := add(i, 32) } lt(j, end) { j := add(j, 32) } {
+                    let value := sar(192, calldataload(source)) // the top 8 bytes, sign extended
+                    sum := add(sum, mul(value, mload(j)))
+                    mstore(add(j, ahead), add(mload(add(j, ahead)), mul(value, own)))
+                    source := add(source, 8)
+                }
+                mstore(add(i, ahead), sum)
+            }
+        }
     }
 }

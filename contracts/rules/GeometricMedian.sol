@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {IRule} from "../interfaces/IRule.sol";
-import {GramMatrix} from "../libraries/GramMatrix.sol";
 import {PackedGram} from "../libraries/PackedGram.sol";
 import {Weighing} from "../libraries/Weighing.sol";
 
@@ -40,69 +39,39 @@ contract GeometricMedian is IRule {
         uint256 n = round.updates;
         if (n == 0) revert GeometricMedian_NoUpdate();
         Weighing.checkLength(hints, STEPS * (n + 1));
-        int256[] memory g = GramMatrix.unpack(PackedGram.ofUpdates(round.gram, n), n, 0);
-        uint256[] memory w = _padded(n); // from the current model: no update has a weight
-        uint256[] memory values = _padded(n);
+        uint256[] memory squares = PackedGram.squares(round.gram, n);
+        uint256[] memory w = new uint256[](n); // from the current model: no update has a weight
         for (uint256 step = 0; step < STEPS; ++step) {
+            int256[] memory sums =
+                step == 0 ? new int256[](n) : PackedGram.sumsOfOthers(round.gram, Weighing.asWeights(w));
             bytes calldata own = hints[32 * (n + 1) * step:];
-            if (step != 0) _multiply(g, w, values);
-            _distances(g, w, values, own);
-            _masses(values, round.stakes, Weighing.word(own, n));
-            if (step == STEPS - 1) accepted = _positive(values);
-            Weighing.normalise(values);
-            (w, values) = (values, w);
+            _distances(squares, sums, w, own);
+            _masses(w, round.stakes, Weighing.word(own, n));
+            if (step == STEPS - 1) accepted = _positive(w);
+            Weighing.normalise(w);
         }
         return (accepted, Weighing.asWeights(w), "");
     }
 
-    /// @dev products_i = (G w)_i, as two's complement words. The memory of g and w is read without bounds checks, four
-    /// entries at a time: the zeros after the n weights cancel what is read of the next row, or of w after the last.
-    function _multiply(int256[] memory g, uint256[] memory w, uint256[] memory products) private pure {
-        assembly ("memory-safe") {
-            let start := add(w, 32)
-            let rowBytes := shl(5, mload(w))
-            let row := add(g, 32)
-            let target := add(products, 32)
-            for { let targetEnd := add(target, rowBytes) } lt(target, targetEnd) { target := add(target, 32) } {
-                let sum := 0
-                let weight := start
-                let entry := row
-                row := add(row, rowBytes)
-                for {} lt(entry, row) { entry := add(entry, 128) } {
-                    sum := add(sum, mul(mload(entry), mload(weight)))
-                    sum := add(sum, mul(mload(add(entry, 32)), mload(add(weight, 32))))
-                    sum := add(sum, mul(mload(add(entry, 64)), mload(add(weight, 64))))
-                    sum := add(sum, mul(mload(add(entry, 96)), mload(add(weight, 96))))
-                    weight := add(weight, 128)
-                }
-                mstore(target, sum)
-            }
-        }
-    }
-
-    /// @dev n zeros, and three more behind the array's end for _multiply.
-    function _padded(uint256 n) private pure returns (uint256[] memory values) {
-        values = new uint256[](n + 3);
-        assembly ("memory-safe") {
-            mstore(values, n)
-        }
-    }
-
-    /// @dev From (G w)_i to d_i = floor(sqrt(2^64 G_ii - 2^33 (G w)_i + w^T G w)), a negative radicand counting as 0.
-    function _distances(int256[] memory g, uint256[] memory w, uint256[] memory values, bytes calldata hints)
-        private
-        pure
-    {
-        uint256 n = w.length;
+    /// @dev From weights, and each update's sum over the others, to d_i = floor(sqrt(2^64 G_ii - 2^33 (G w)_i + w^T G w)),
+    /// written over the weights. A negative radicand counts as 0.
+    function _distances(
+        uint256[] memory squares,
+        int256[] memory sums,
+        uint256[] memory w,
+        bytes calldata hints
+    ) private pure {
         unchecked {
             int256 square = 0;
-            for (uint256 i = 0; i < n; ++i) {
-                square += int256(w[i]) * int256(values[i]);
+            for (uint256 i = 0; i < w.length; ++i) {
+                int256 weight = int256(w[i]);
+                sums[i] += int256(squares[i]) * weight;
+                square += sums[i] * weight;
             }
-            for (uint256 i = 0; i < n; ++i) {
-                int256 radicand = (GramMatrix.entry(g, i * n + i) << (2 * Weighing.LENGTH_BITS))
-                    - (int256(values[i]) << (Weighing.LENGTH_BITS + 1)) + square;
-                values[i] = Weighing.root(hints, i, radicand > 0 ? uint256(radicand) : 0);
+            for (uint256 i = 0; i < w.length; ++i) {
+                int256 radicand = (int256(squares[i]) << (2 * Weighing.LENGTH_BITS))
+                    - (sums[i] << (Weighing.LENGTH_BITS + 1)) + square;
+                w[i] = Weighing.root(hints, i, radicand > 0 ? uint256(radicand) : 0);
             }
         }
     }

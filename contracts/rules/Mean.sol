@@ -30,12 +30,12 @@ contract Mean is IRule {
     function decide(Round calldata round, bytes calldata, bytes calldata hints)
         external
         pure
-        returns (uint256 accepted, uint64[] memory weights, bytes memory memoryAfter)
+        returns (uint256 accepted, uint64[] memory weights, bytes memory)
     {
         uint256 n = round.updates;
         if (n == 0) revert Mean_NoUpdate();
         Weighing.checkLength(hints, 0);
         accepted = (1 << n) - 1;
-        weights = StakeWeights.roundedDown(accepted, round.stakes);
+        return (accepted, StakeWeights.roundedDown(accepted, round.stakes), "");
     }
 }

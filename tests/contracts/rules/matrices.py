@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aggregator.products import IntMatrix, Layout, Products
+from aggregator.roster import MAX_ENTRIES
+from aggregator.running import LARGEST, remember
 
 Rows = list[list[int]]
 UINT128_MAX = 2**128 - 1
@@ -30,6 +32,7 @@ class Case:
     stakes: tuple[int, ...]
     trainers: tuple[bytes, ...]
     dimension: int = 1_000
+    memory: bytes = b""
 
     @property
     def n(self) -> int:
@@ -45,6 +48,7 @@ def random_case(rng: random.Random, n: int, *, reference: bool = False, history:
         byzantine=rng.choice([0, 1, max(n - 3, 0) // 2, n, 65535, rng.randint(0, n)]),
         stakes=random_stakes(rng, n),
         trainers=trainers(n),
+        memory=random_memory(rng, trainers(n)),
     )
 
 
@@ -62,6 +66,17 @@ def small_size(rng: random.Random) -> int:
 
 def trainers(n: int) -> tuple[bytes, ...]:
     return tuple((0xABC0000 + 7919 * (i + 1)).to_bytes(20, "big") for i in range(n))
+
+
+def random_memory(rng: random.Random, present: Sequence[bytes]) -> bytes:
+    """Draw what a job remembers of some of these trainers and of absent ones; rules without memory ignore it."""
+    if rng.random() < 0.3:
+        return b""
+    known = [trainer for trainer in present if rng.random() < 0.7]
+    known += [rng.randbytes(20) for _ in range(rng.choice([0, 1, 5, MAX_ENTRIES]))]
+    rng.shuffle(known)
+    values = [rng.choice([0, 1, -1, LARGEST, -LARGEST, rng.randint(-(2**64), 2**64)]) for _ in known]
+    return remember(b"", known[:MAX_ENTRIES], values[:MAX_ENTRIES])
 
 
 def random_stakes(rng: random.Random, n: int) -> tuple[int, ...]:

@@ -70,20 +70,30 @@ def code_of(contract_id: str) -> bytes:
 def question(rule: Rule, case: Case) -> Question:
     """Ask a rule's contract about a round, with the hints of the core."""
     try:
-        decision = rule.decide(case.products, case.byzantine, case.stakes)
+        decision = decide(rule, case)
     except RuleNotApplicable:
         return Question(decide_call(case, b""), None, case)
-    hints = rule.hints(case.products, case.byzantine, case.stakes)
+    hints = hints_of(rule, case)
     return Question(decide_call(case, hints), encode_decision(decision), case, len(hints))
+
+
+def decide(rule: Rule, case: Case) -> Decision:
+    """Return the core's decision."""
+    return rule.decide(case.products, case.byzantine, case.stakes, trainers=case.trainers, memory=case.memory)
+
+
+def hints_of(rule: Rule, case: Case) -> bytes:
+    """Return the core's hints."""
+    return rule.hints(case.products, case.byzantine, case.stakes, trainers=case.trainers, memory=case.memory)
 
 
 def with_wrong_hints(rng: random.Random, rule: Rule, case: Case, count: int = 8) -> list[Question]:
     """Ask about a round with ``count`` changed hints; ``expected`` stays the right answer."""
     try:
-        decision = rule.decide(case.products, case.byzantine, case.stakes)
+        decision = decide(rule, case)
     except RuleNotApplicable:
         return []
-    right = rule.hints(case.products, case.byzantine, case.stakes)
+    right = hints_of(rule, case)
     expected = encode_decision(decision)
     wrong = (changed(rng, right) for _ in range(count))
     return [Question(decide_call(case, hints), expected, (case, hints)) for hints in wrong if hints != right]
@@ -123,9 +133,9 @@ def changed(rng: random.Random, hints: bytes) -> bytes:
     return bytes(data)
 
 
-def decide_call(case: Case, hints: bytes, memory: bytes = b"") -> bytes:
+def decide_call(case: Case, hints: bytes) -> bytes:
     """Return the calldata of ``IRule.decide``."""
-    parts = [_round(case), _dynamic(memory), _dynamic(hints)]
+    parts = [_round(case), _dynamic(case.memory), _dynamic(hints)]
     offsets = [3 * _WORD + sum(map(len, parts[:i])) for i in range(3)]
     return bytes(_DECIDE) + _words(*offsets) + b"".join(parts)
 

@@ -20,6 +20,7 @@ from tests.contracts.rules.questions import (
     assert_never_wrong,
     code_of,
     contract_name,
+    hints_of,
     question,
     with_wrong_hints,
 )
@@ -47,7 +48,7 @@ def test_contract_knows_its_id_and_its_rows(rule: str, chain: Chain) -> None:
 @pytest.mark.parametrize("rule", SETTLING)
 def test_hints_are_whole_words(rule: str) -> None:
     for case in random_cases(1, 20, range(3, 40), **rows_of(rule)):
-        assert len(RULES[rule].hints(case.products, case.byzantine, case.stakes)) % 32 == 0
+        assert len(hints_of(RULES[rule], case)) % 32 == 0
 
 
 @pytest.mark.parametrize("rule", SETTLING)

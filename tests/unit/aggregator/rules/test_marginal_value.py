@@ -1,0 +1,160 @@
+"""The rule by running marginal values: by hand, against floats, and over rounds with attackers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from aggregator.errors import InvalidInput, RuleNotApplicable, WrongShape
+from aggregator.rules import WEIGHT_ONE, Decision
+from aggregator.rules.marginal_value import KEPT, OF, VALUE_BITS, MarginalValue
+from aggregator.running import LARGEST, recall, remember
+from tests.unit.aggregator.rules.rows import Matrix, normal_rows, products_of
+
+STAKE = 10**18
+RULE = MarginalValue()
+Vector = npt.NDArray[np.float64]
+
+
+def names(n: int, first: int = 0) -> list[bytes]:
+    return [bytes([first + i]) * 20 for i in range(n)]
+
+
+def decide(
+    updates: Sequence[Sequence[int]] | Matrix,
+    reference: Sequence[int] | Matrix | None,
+    *,
+    memory: bytes = b"",
+    stakes: Sequence[int] = (),
+    trainers: Sequence[bytes] = (),
+) -> Decision:
+    n = len(updates)
+    return RULE.decide(
+        products_of(updates, reference), 0, stakes or [STAKE] * n, trainers=trainers or names(n), memory=memory
+    )
+
+
+def move(updates: Matrix, reference: Matrix) -> Vector:
+    """Return what one round adds to the values, in floating point on the updates themselves, with equal stakes."""
+    n = len(updates)
+    norms = np.linalg.norm(updates, axis=1)
+    clipped = updates * np.minimum(1, np.sort(norms)[(n - 1) // 2] / norms)[:, None] / n
+    others = clipped.sum(axis=0) - clipped
+    marginals = np.array([u @ reference - u @ rest for u, rest in zip(updates, others, strict=True)]) / norms
+    return np.asarray(marginals / np.linalg.norm(marginals))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_round_moves_the_values_by_the_normalised_marginals(seed: int) -> None:
+    rows = normal_rows(seed, 10)
+    updates, reference = rows[:9], rows[9] // 3
+    updates[:3] *= -5
+    memory = remember(b"", names(9), [i << VALUE_BITS for i in range(9)])
+    found = recall(decide(updates, reference, memory=memory).memory, names(9))
+    expected = (KEPT * np.arange(9) + move(updates, reference)) / OF
+    assert np.array(found, dtype=np.float64) / 2**VALUE_BITS == pytest.approx(expected, abs=1e-7)
+
+
+def test_by_hand() -> None:
+    # all of norm 5, so nothing is clipped: m = <r, u> - (G w of the others), w = 1/3 each
+    decision = decide([[5, 0], [3, 4], [-5, 0]], [5, 0])
+    marginals = [25 - (15 - 25) / 3, 15 - (15 - 15) / 3, -25 - (-25 - 15) / 3]
+    norm = sum(m * m for m in marginals) ** 0.5
+    values = [value / 2**VALUE_BITS for value in recall(decision.memory, names(3))]
+    assert values == pytest.approx([m / norm / OF for m in marginals], rel=1e-8)
+    assert decision.accepted == (True, True, False)
+    assert decision.weights == (WEIGHT_ONE // 2, WEIGHT_ONE // 2, 0)
+
+
+def test_accepted_updates_are_clipped_to_the_median_norm_of_all() -> None:
+    decision = decide([[4, 0], [2, 0], [1, 0], [-8, 0]], [6, 0], stakes=[1] * 4)
+    assert decision.accepted == (True, True, True, False)
+    assert decision.weights == (WEIGHT_ONE // 3 // 2, WEIGHT_ONE // 3, WEIGHT_ONE // 3, 0)
+
+
+def test_zero_updates_are_not_accepted_whatever_their_trainers_did() -> None:
+    memory = remember(b"", names(3), [LARGEST] * 3)
+    decision = decide([[0, 0], [1, 0], [1, 1]], [1, 0], memory=memory)
+    assert decision.accepted == (False, True, True)
+    assert recall(decision.memory, names(1)) == [LARGEST * KEPT // OF]
+
+
+def test_a_reference_that_nobody_agrees_with_leaves_the_model_as_it_is() -> None:
+    decision = decide([[1, 0], [1, 0]], [-1, 0])
+    assert decision.accepted == (False, False)
+    assert decision.weights == (0, 0)
+
+
+def test_without_a_reference_the_values_stay_and_decide() -> None:
+    memory = remember(b"", names(3), [5, -5, 0])
+    decision = decide([[2, 0], [1, 0], [0, 1]], None, memory=memory)
+    assert decision.memory == memory
+    assert decision.accepted == (True, False, False)
+
+
+@pytest.mark.parametrize("memory", [b"", remember(b"", names(3), [-1, 0, -7])])
+def test_without_a_reference_and_positive_values_it_is_centred_clipping(memory: bytes) -> None:
+    decision = decide([[4, 0], [2, 0], [1, 0]], None, memory=memory, stakes=[2, 2, 2])
+    assert decision.accepted == (True, True, True)
+    assert decision.weights == (WEIGHT_ONE // 3 // 2, WEIGHT_ONE // 3, WEIGHT_ONE // 3)
+
+
+def test_values_belong_to_trainers_not_places() -> None:
+    rows = normal_rows(3, 6)
+    first = decide(rows[:5], rows[5])
+    order = [3, 0, 4, 2, 1]
+    turned = decide(rows[order], rows[5], trainers=[names(5)[i] for i in order])
+    assert turned.weights == tuple(first.weights[i] for i in order)
+    assert recall(turned.memory, names(5)) == recall(first.memory, names(5))
+    absent = decide(rows[:2], rows[5], memory=first.memory, trainers=names(2, first=7))
+    assert recall(absent.memory, names(5)) == recall(first.memory, names(5))
+
+
+def test_splitting_an_identity_gains_no_weight() -> None:
+    rows = normal_rows(4, 7)
+    whole = decide(rows[:6], rows[6], stakes=[6 * STAKE] * 6)
+    split = decide([*rows[:6], rows[0]], rows[6], stakes=[2 * STAKE, *[6 * STAKE] * 5, 4 * STAKE])
+    assert sum(split.weights[i] for i in (0, 6)) <= whole.weights[0] + 2
+
+
+def worlds(round_number: int, attack: str) -> tuple[Matrix, Matrix]:
+    """Return ten honest updates, each of a class of its own, and four attackers; and a reference."""
+    rng = np.random.default_rng(round_number)
+    classes = np.eye(10, 60) * 2000
+    honest = classes + rng.normal(size=(10, 60)) * 100
+    reference = classes.mean(axis=0) + rng.normal(size=60) * 10
+    mean, spread = honest.mean(axis=0), honest.std(axis=0)
+    bad = {"sign-flip": -honest[:4], "ipm": np.tile(-mean, (4, 1)) * 3, "alie": np.tile(mean + 1.5 * spread, (4, 1))}
+    return np.rint(np.vstack([honest, bad[attack]])).astype(np.int64), np.rint(reference).astype(np.int64)
+
+
+@pytest.mark.parametrize("attack", ["sign-flip", "ipm", "alie"])
+def test_attackers_among_trainers_of_one_class_each_lose_all_weight(attack: str) -> None:
+    memory = b""
+    for number in range(20):
+        decision = decide(*worlds(number, attack), memory=memory)
+        memory = decision.memory
+    assert decision.accepted == (True,) * 10 + (False,) * 4
+
+
+def test_values_saturate() -> None:
+    memory = remember(b"", names(2), [2**127 - 1, -(2**127)])
+    assert recall(decide([[1], [1]], [1], memory=memory).memory, names(2)) == [LARGEST, -LARGEST]
+
+
+def test_what_it_refuses() -> None:
+    products = products_of([[1]], [1])
+    with pytest.raises(RuleNotApplicable):
+        RULE.decide(products_of([]), 0, [])
+    with pytest.raises(WrongShape):
+        RULE.decide(products, 0, [1], trainers=[])
+    with pytest.raises(InvalidInput):
+        RULE.decide(products, 0, [1], trainers=names(1), memory=b"\0")
+
+
+def test_its_hint_is_the_median_square() -> None:
+    hints = RULE.hints(products_of([[1], [2], [3]]), 0, [1, 1, 1], trainers=names(3))
+    assert hints == (4).to_bytes(32, "big")

@@ -19,7 +19,8 @@ def without_previous(products: Products) -> Products:
     ``g_pp = 0``, nothing is projected out. The running sums are dropped.
 
     By Cauchy and Schwarz, which the chain checks for p's row, the quotient is at most ``sqrt(g_ii g_jj)``: squares stay
-    in ``0 .. g_ii``, and every other entry's magnitude below twice its bound.
+    in ``0 .. g_ii``, and every other entry's magnitude below twice its bound. Where a matrix breaks this, a negative
+    square counts as 0.
     """
     n, previous = products.n, products.previous
     layout = Layout(n, reference=products.layout.reference)
@@ -27,8 +28,10 @@ def without_previous(products: Products) -> Products:
     if previous is None or previous.square <= 0:
         return Products(layout, tuple(row[:rows] for row in products.matrix[:rows]))
     along, square = (*previous.products, products.reference_with_previous)[:rows], previous.square
-    matrix = tuple(
-        tuple(value - truncated_quotient(along[i] * along[j], square) for j, value in enumerate(row[:rows]))
+    matrix = [
+        [value - truncated_quotient(along[i] * along[j], square) for j, value in enumerate(row[:rows])]
         for i, row in enumerate(products.matrix[:rows])
-    )
-    return Products(layout, matrix)
+    ]
+    for i in range(rows):
+        matrix[i][i] = max(matrix[i][i], 0)
+    return Products(layout, tuple(map(tuple, matrix)))

@@ -5,17 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aggregator.errors import InvalidInput, OutOfRange
+from aggregator.residuals import truncated_quotient
 from aggregator.roster import ADDRESS_BYTES, MAX_ENTRIES, successors
 
 LARGEST = 1 << 120
 """Magnitudes stay at this where a round would take them further."""
 _VALUE_BYTES = 16
 ENTRY_BYTES = ADDRESS_BYTES + _VALUE_BYTES
+KEPT, OF = 224, 256
+"""The share of a running score that a round leaves as it was: 7/8, half of it after five rounds."""
 
 
 def saturated(value: int) -> int:
     """Return the value, or the nearest of magnitude ``2**120``."""
     return max(-LARGEST, min(LARGEST, value))
+
+
+def accumulated(memory: bytes, trainers: Sequence[bytes], additions: Sequence[int]) -> tuple[int, ...]:
+    """Return ``7/8 v_i + a_i`` of the trainers' values v, the product rounded toward zero, the sum saturated.
+
+    Raises
+    ------
+    InvalidInput, OutOfRange
+        As :func:`recall`.
+
+    """
+    return tuple(
+        saturated(truncated_quotient(KEPT * old, OF) + addition)
+        for old, addition in zip(recall(memory, trainers), additions, strict=True)
+    )
 
 
 def recall(memory: bytes, trainers: Sequence[bytes]) -> list[int]:

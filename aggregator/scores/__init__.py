@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from aggregator.errors import InvalidInput
-from aggregator.scores.alignment import ALIGNMENT
+from aggregator.scores.alignment import Alignment
 from aggregator.scores.base import Score, Scored
 from aggregator.scores.cosine import COSINE
 from aggregator.scores.leave_one_out import LEAVE_ONE_OUT
 from aggregator.scores.reputation import Reputation
 from aggregator.scores.shapley import SHAPLEY
-from aggregator.scores.shapley_reference import SHAPLEY_REFERENCE
+from aggregator.scores.shapley_reference import ShapleyReference
 
-_ALL: tuple[Score, ...] = (SHAPLEY_REFERENCE, SHAPLEY, ALIGNMENT, COSINE, LEAVE_ONE_OUT, Reputation())
+_ALL: tuple[Score, ...] = (ShapleyReference(), SHAPLEY, Alignment(), COSINE, LEAVE_ONE_OUT, Reputation())
 SCORES: Mapping[str, Score] = MappingProxyType({score.id: score for score in _ALL})
 
 

@@ -1,31 +1,70 @@
-"""Agreement with independent others: the score without a reference row that divides the payment floor."""
+"""Agreement with independent others, running over the rounds: the score that divides the payment floor."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isqrt
 
+from aggregator.errors import OutOfRange
 from aggregator.products import IntMatrix, Products
 from aggregator.residuals import truncated_quotient, without_previous
-from aggregator.scores.base import Formula
+from aggregator.running import accumulated, remember
+from aggregator.scores.base import Scored, check_shape, weighted_sums
+from aggregator.scores.clipping import clip, median_hint
+from aggregator.scores.reference_utility import squares_of
+from aggregator.scores.shapley_reference import aggregate_square
+
+STANDARD_DEVIATIONS = 3
+_WEIGHT_BITS = 32
+_VALUE_BITS = 64
 
 
-def alignment_scores(products: Products, weights: Sequence[int]) -> tuple[int, ...]:
-    """Return ``a_i = w_i sum_j w_j K_ij`` with ``K_ij = g'_ij (1 - cos'^2_ij)``.
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """What each update brings that independent others bring, too.
 
-    Dashes mean that the previous aggregate is projected out (:mod:`aggregator.residuals`); ``cos'^2_ij`` is
-    ``g'_ij^2 / (g'_ii g'_jj)``. The inner product pays for pointing where others point, weighed by how far they are
-    from being the same vector: one's own copy, exact or scaled, counts as oneself and pays nothing; an update's own
-    noise pays nothing, as it is orthogonal to everybody else's; a zero update or a replay of the previous aggregate
-    pays nothing. Additive in ``w``: identities with one update earn together what one does, and others what they did.
+    Attributes
+    ----------
+    values
+        ``x_i``, never negative, in units of ``2**-64``.
+    agree
+        Whether the update points where others point, the previous aggregate not projected out.
+
+    """
+
+    values: tuple[int, ...]
+    agree: tuple[bool, ...]
+
+
+def novelty(products: Products, weights: Sequence[int], dimension: int) -> Novelty:
+    """Return ``x_i = w_i c_i max(0, sum of q_j K_ij over j - T_i)`` with ``K_ij = g'_ij (1 - cos'^2_ij)``.
+
+    Dashes mean that the previous aggregate is projected out (:mod:`aggregator.residuals`); c and q shorten updates
+    longer than the median (:mod:`aggregator.scores.clipping`); ``cos'^2_ij = g'_ij^2 / (g'_ii g'_jj)``. The inner
+    product pays for pointing where others point, weighed by how far they are from being the same vector: one's own
+    copy, exact or scaled, counts as oneself and pays nothing.
+
+    ``T_i = 3 |u'_i| |b_i| / sqrt(d)``, with ``b_i`` the sum of ``q_j u'_j`` over all others, is three standard
+    deviations of the inner product of b_i and isotropic noise of the length of u'_i: noise pays nothing, not even what
+    it agrees by chance. Exactly: ``3 isqrt(g'_ii B_i / d)`` rounded down, ``B_i = q^T G' q - 2 q_i (G' q)_i + q_i^2
+    g'_ii``, 0 where negative.
 
     The kernel is this project's own; in place of a reference it uses, as CGSV does (Xu et al., NeurIPS 2021), that
     honest updates agree. Magnitudes stay below 2^125: ``|K_ij| <= 2^61``, and the weights' sum is at most 2^32.
     """
-    kernel = independent_products(without_previous(products).gram)
-    return tuple(
-        weight * sum(value * other for value, other in zip(row, weights, strict=True))
-        for weight, row in zip(weights, kernel, strict=True)
-    )
+    gram = without_previous(products).gram
+    clipped = clip(squares_of(products), weights, times=1)
+    sums = weighted_sums(gram, clipped.weights)
+    square = max(sum(q * value for q, value in zip(clipped.weights, sums, strict=True)), 0)
+    shared = weighted_sums(independent_products(gram), clipped.weights)
+    values = []
+    for i, (weight, factor, q) in enumerate(zip(weights, clipped.factors, clipped.weights, strict=True)):
+        others = max(square - 2 * q * sums[i] + q * q * gram[i][i], 0)
+        chance = STANDARD_DEVIATIONS * isqrt(gram[i][i] * others // dimension)
+        values.append(weight * (factor * max(shared[i] - chance, 0) >> _WEIGHT_BITS))
+    with_previous = weighted_sums(independent_products(products.gram), clipped.weights)
+    return Novelty(tuple(values), tuple(value > 0 for value in with_previous))
 
 
 def independent_products(gram: IntMatrix) -> IntMatrix:
@@ -43,4 +82,64 @@ def _kernel(product: int, squares: int) -> int:
     return truncated_quotient(product * rest, squares) if rest > 0 else 0
 
 
-ALIGNMENT = Formula("alignment", alignment_scores)
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """The running sum of novelties, each relative to the square of its round's aggregate; no reference row is read.
+
+    ``F_i <- 7/8 F_i + 2^64 x_i / A``, with x of :func:`novelty` and ``A = w^T G w``, quotients rounded down, at most
+    2^120. After a few rounds the aggregates of a job share most of their direction, and what is left of honest updates
+    no longer agrees within one round: noise would take all of it. Summed over the rounds, what honest trainers showed
+    together counts, and zero updates, noise, replays, and replays with noise never earn. The score is ``F_i`` where
+    the update has weight and agrees with others in this round, else 0: who stops contributing stops being paid. Where
+    A is 0, all scores are, and nothing is remembered.
+
+    It promises fairness only where honest updates agree; where trainers' data are very different, it keeps noise,
+    replays and zero updates from being paid, and shares the rest roughly (``docs/scores.md``).
+
+    Memory: the running values, 0 at first (:mod:`aggregator.running`).
+    """
+
+    id: str = "alignment"
+    settles: bool = True
+    needs_reference: bool = False
+
+    def score(
+        self, products: Products, weights: Sequence[int], *, trainers: Sequence[bytes], memory: bytes, dimension: int
+    ) -> Scored:
+        """Score n updates, and remember.
+
+        Raises
+        ------
+        WrongShape
+            If there is not one weight and one trainer for each update.
+        OutOfRange
+            If ``dimension`` is not positive.
+        InvalidInput
+            If the memory is not one that this score returned.
+
+        """
+        check_shape(products, weights, trainers)
+        if dimension < 1:
+            raise OutOfRange(f"updates have at least one entry, not {dimension}")
+        square = aggregate_square(products, weights)
+        if square <= 0:
+            return Scored((0,) * products.n, memory)
+        found = novelty(products, weights, dimension)
+        running = accumulated(memory, trainers, [(value << _VALUE_BITS) // square for value in found.values])
+        scores = tuple(
+            total if agrees and weight > 0 else 0
+            for total, agrees, weight in zip(running, found.agree, weights, strict=True)
+        )
+        return Scored(scores, remember(memory, trainers, running))
+
+    def hints(
+        self,
+        products: Products,
+        weights: Sequence[int],
+        *,
+        trainers: Sequence[bytes] = (),  # noqa: ARG002
+        memory: bytes = b"",  # noqa: ARG002
+        dimension: int = 1,  # noqa: ARG002
+    ) -> bytes:
+        """Return the weighted median of the squared norms, one word."""
+        return median_hint(squares_of(products), weights)

@@ -87,14 +87,20 @@ class Score(Protocol):
         ...
 
 
+def _nothing(products: Products, weights: Sequence[int]) -> bytes:  # noqa: ARG001
+    return b""
+
+
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A score that follows from products and weights alone: no memory, no hints.
+    """A score that follows from products and weights alone: no memory.
 
     Attributes
     ----------
     compute
         The formula.
+    ask
+        The hints.
 
     """
 
@@ -102,6 +108,7 @@ class Formula:
     compute: Callable[[Products, Sequence[int]], tuple[int, ...]]
     needs_reference: bool = False
     settles: bool = True
+    ask: Callable[[Products, Sequence[int]], bytes] = _nothing
 
     def score(
         self,
@@ -113,23 +120,37 @@ class Formula:
         dimension: int = 1,  # noqa: ARG002
     ) -> Scored:
         """Evaluate the formula; :class:`Score` tells what is raised."""
-        if len(weights) != products.n:
-            raise WrongShape(f"{len(weights)} weights for {products.n} updates")
+        check_shape(products, weights)
         if self.needs_reference and products.reference is None:
             raise RuleNotApplicable(f"the score {self.id!r} needs a reference row")
         return Scored(self.compute(products, weights))
 
     def hints(
         self,
-        products: Products,  # noqa: ARG002
-        weights: Sequence[int],  # noqa: ARG002
+        products: Products,
+        weights: Sequence[int],
         *,
         trainers: Sequence[bytes] = (),  # noqa: ARG002
         memory: bytes = b"",  # noqa: ARG002
         dimension: int = 1,  # noqa: ARG002
     ) -> bytes:
-        """Return nothing: the contract computes all there is."""
-        return b""
+        """Return what the formula's contract wants."""
+        return self.ask(products, weights)
+
+
+def check_shape(products: Products, weights: Sequence[int], trainers: Sequence[bytes] | None = None) -> None:
+    """Check that there is one weight, and one trainer where they count, for each update.
+
+    Raises
+    ------
+    WrongShape
+        If not.
+
+    """
+    if len(weights) != products.n:
+        raise WrongShape(f"{len(weights)} weights for {products.n} updates")
+    if trainers is not None and len(trainers) != products.n:
+        raise WrongShape(f"{len(trainers)} trainers for {products.n} updates")
 
 
 def weighted_sums(rows: Sequence[Sequence[int]], weights: Sequence[int]) -> list[int]:

@@ -1,66 +1,101 @@
-"""Exact Shapley values of the quadratic utility against the owner's reference row."""
+"""Exact Shapley values of the quadratic utility against the owner's reference row, running over the rounds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isqrt
+from dataclasses import dataclass
 
-from aggregator.errors import RuleNotApplicable
 from aggregator.products import Products
-from aggregator.residuals import truncated_quotient, without_previous
-from aggregator.scores.base import Formula, weighted_sums
+from aggregator.residuals import truncated_quotient
+from aggregator.running import accumulated, remember
+from aggregator.scores.base import Scored, check_shape, weighted_sums
+from aggregator.scores.reference_utility import reference_utility, utility_hints
 
-_FRACTION_BITS = 64
+_VALUE_BITS = 64
+_LARGEST = 1 << 180
+"""No Shapley value of updates that exist comes near; what does not exist is kept from overflowing a word."""
 
 
 def shapley_reference_values(products: Products, weights: Sequence[int]) -> tuple[int, ...]:
-    """Return ``s_i = w_i (4 t_i - (G' w)_i)``: four times the exact Shapley values, in units of ``2^-64``.
+    """Return ``phi_i = q_i (4 <t, u'_i> - (G' q)_i)``: four times the exact Shapley values, in units of ``2^-64``.
 
-    The utility of a coalition S is ``v(S) = <t, u'_S> - |u'_S|^2 / 4`` with ``u_S = sum of w_i u_i over S``, and t the
-    reference row brought to the length of the aggregate: ``<t, u'_i> = t_i`` (:func:`toward_reference`). So the length
-    of the reference, which says little about how long a step should be, decides nothing. Being quadratic, the utility
-    has the Shapley value (Shapley, 1953) ``w_i (t_i - (G' w)_i / 4)``. Dashes mean that the previous aggregate is
-    projected out (:mod:`aggregator.residuals`), so that a replay of what everybody knows earns nothing.
-
-    The curvature is half of that of the utility whose best step is t itself: measured against retraining without a
-    trainer, it ranks best (``docs/scores.md``). The sum over trainers is four times the utility of all; the score is
-    additive in ``w``: splitting one identity earns the same; an update that is zero, or orthogonal to the reference,
-    earns nothing. Where the aggregate or the reference has no length left, all is 0. Magnitudes stay below 2^195.
+    The utility is :class:`aggregator.scores.reference_utility.ReferenceUtility`. It is quadratic, so the average over
+    orders is the average over the two halves of each pair, and the Shapley value (Shapley, 1953) of trainer i is
+    ``q_i (<t, u'_i> - (G' q)_i / 4)``. The sum over trainers is four times the utility of all. It is additive in q:
+    splitting one identity brings the same. Zero updates and replays have the value 0, noise orthogonal to the rest a
+    negative one. Magnitudes stay below 2^129 for updates that exist.
     """
-    rows = without_previous(products)
-    sums = weighted_sums(rows.gram, weights)
-    toward = toward_reference(rows, weights, sums)
-    if toward is None:
+    utility = reference_utility(products, weights)
+    if utility.pointless:
         return (0,) * products.n
-    return tuple(w * (4 * t - value) for w, t, value in zip(weights, toward, sums, strict=True))
+    return tuple(
+        max(-_LARGEST, min(_LARGEST, weight * (4 * toward - value)))
+        for weight, toward, value in zip(utility.weights, utility.toward, utility.sums, strict=True)
+    )
 
 
-def toward_reference(rows: Products, weights: Sequence[int], sums: Sequence[int]) -> list[int] | None:
-    """Return ``t_i = <r, u_i> |a| / |r|`` in units of ``2^-32``: inner products with r at the aggregate's length.
+@dataclass(frozen=True, slots=True)
+class ShapleyReference:
+    """The running sum of Shapley values, each relative to the square of its round's aggregate.
 
-    Exactly: ``<r, u_i> * floor(sqrt(floor(2^128 w^T G w / |r|^2))) / 2^64`` rounded toward zero. None where the
-    aggregate ``a = sum of w_i u_i`` or the reference has no length.
+    ``Phi_i <- 7/8 Phi_i + 2^64 phi_i / A``, with phi of :func:`shapley_reference_values` and ``A = w^T G w``, quotients
+    rounded toward zero, magnitudes at most 2^120. One round's values are noisy, and rounds in which little is new
+    would divide a whole budget by noise; the sum over rounds measures what a trainer has brought, and later rounds,
+    which bring less, count less. The score is ``Phi_i``; but only who brings something in this round can be paid:
+    where ``phi_i <= 0``, a positive score counts as 0. Where A is 0, all scores are, and nothing is remembered.
 
-    Parameters
-    ----------
-    rows
-        Inner products of the updates and of the reference.
-    sums
-        ``G w``.
-
-    Raises
-    ------
-    RuleNotApplicable
-        If there is no reference row.
-
+    Memory: the running values, 0 at first (:mod:`aggregator.running`).
     """
-    if rows.reference is None:
-        raise RuleNotApplicable("this score needs a reference row")
-    square = sum(weight * value for weight, value in zip(weights, sums, strict=True))
-    if square <= 0 or rows.reference.square <= 0:
-        return None
-    ratio = isqrt((square << 2 * _FRACTION_BITS) // rows.reference.square)
-    return [truncated_quotient(product * ratio, 1 << _FRACTION_BITS) for product in rows.reference.products]
+
+    id: str = "shapley-reference"
+    settles: bool = True
+    needs_reference: bool = True
+
+    def score(
+        self,
+        products: Products,
+        weights: Sequence[int],
+        *,
+        trainers: Sequence[bytes],
+        memory: bytes,
+        dimension: int = 1,  # noqa: ARG002
+    ) -> Scored:
+        """Score n updates, and remember.
+
+        Raises
+        ------
+        WrongShape
+            If there is not one weight and one trainer for each update.
+        RuleNotApplicable
+            If there is no reference row.
+        InvalidInput
+            If the memory is not one that this score returned.
+
+        """
+        check_shape(products, weights, trainers)
+        values = shapley_reference_values(products, weights)
+        square = aggregate_square(products, weights)
+        if square <= 0:
+            return Scored((0,) * products.n, memory)
+        additions = [truncated_quotient(value << _VALUE_BITS, square) for value in values]
+        running = accumulated(memory, trainers, additions)
+        scores = tuple(total if value > 0 else min(total, 0) for total, value in zip(running, values, strict=True))
+        return Scored(scores, remember(memory, trainers, running))
+
+    def hints(
+        self,
+        products: Products,
+        weights: Sequence[int],
+        *,
+        trainers: Sequence[bytes] = (),  # noqa: ARG002
+        memory: bytes = b"",  # noqa: ARG002
+        dimension: int = 1,  # noqa: ARG002
+    ) -> bytes:
+        """Return the weighted median of the squared norms, one word."""
+        return utility_hints(products, weights)
 
 
-SHAPLEY_REFERENCE = Formula("shapley-reference", shapley_reference_values, needs_reference=True)
+def aggregate_square(products: Products, weights: Sequence[int]) -> int:
+    """Return ``w^T G w``, the square of the aggregate in units of ``2^-64``; nothing is projected out."""
+    sums = weighted_sums(products.gram, weights)
+    return sum(weight * value for weight, value in zip(weights, sums, strict=True))

@@ -18,3 +18,16 @@ def cross_products(
     left: list[IntVector], right: list[IntVector], threads: int, level: int
 ) -> npt.NDArray[np.int64]: ...
 def weighted_sum(rows: list[IntVector], weights: Sequence[int], threads: int, level: int) -> npt.NDArray[np.int64]: ...
+def coordinatewise(
+    rows: list[IntVector] | list[npt.NDArray[np.float32]],
+    first: int,
+    last: int,
+    nearest: int,
+    threads: int,
+    level: int,
+) -> npt.NDArray[np.float32] | None:
+    """Return the mean of the entries at sorted places first .. last - 1, coordinate by coordinate.
+
+    If ``nearest`` is not 0: of so many of them as lie nearest to the median of all, the lower ones where two are
+    equally near. None if an entry is not finite.
+    """

@@ -14,7 +14,6 @@ from aggregator.bn254.selection import VARIABLE
 from aggregator.errors import InvalidInput
 from aggregator.fixedpoint import IntVector
 
-Rows = list[npt.NDArray[np.int8] | npt.NDArray[np.int16]]
 IntegerVector = npt.NDArray[np.int64]
 
 
@@ -33,6 +32,18 @@ class UpdatesKernel(Protocol):
 
     def weighted_sum(self, rows: list[IntVector], weights: Sequence[int], threads: int, level: int) -> IntegerVector:
         """Return the weighted sum of the rows."""
+        ...
+
+    def coordinatewise(
+        self,
+        rows: list[IntVector] | list[npt.NDArray[np.float32]],
+        first: int,
+        last: int,
+        nearest: int,
+        threads: int,
+        level: int,
+    ) -> npt.NDArray[np.float32] | None:
+        """Return the means of sorted entries; None if an entry is not finite."""
         ...
 
 

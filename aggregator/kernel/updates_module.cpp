@@ -6,6 +6,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "coordinatewise.hpp"
 #include "gram.hpp"
 #include "weighted_sum.hpp"
 
@@ -93,6 +94,34 @@ nb::ndarray<nb::numpy, std::int64_t> weighted_sum_of(const nb::list& list, const
   return result(std::move(out), rows.count());
 }
 
+// None if an entry is not finite.
+nb::object coordinatewise_of(const nb::list& list, std::size_t first, std::size_t last, std::size_t nearest,
+                             long threads, long level) {
+  std::vector<AnyRow> held;
+  std::vector<const unsigned char*> rows;
+  for (const nb::handle row : list) {
+    held.push_back(nb::cast<AnyRow>(row, false));
+    const AnyRow& a = held.back();
+    if (a.dtype() != held.front().dtype()) throw BadArgument{"rows have one type"};
+    if (a.shape(0) != held.front().shape(0)) throw BadArgument{"rows have one length"};
+    rows.push_back(static_cast<const unsigned char*>(a.data()));
+  }
+  if (rows.size() > std::size_t{1} << 16) throw BadArgument{"too many rows"};
+  if (first >= last || last > rows.size() || nearest > last - first) throw BadArgument{"no such places"};
+  const nb::dlpack::dtype type = held.front().dtype();
+  const std::size_t count = held.front().shape(0);
+  const bool bytes = type == nb::dtype<std::int8_t>(), words = type == nb::dtype<std::int16_t>();
+  if (!bytes && !words && type != nb::dtype<float>()) throw BadArgument{"rows are int8, int16 or float32"};
+  const auto run = bytes ? coordinatewise<std::int8_t> : words ? coordinatewise<std::int16_t> : coordinatewise<float>;
+  Buffer<float> out(count);
+  bool finite;
+  {
+    const nb::gil_scoped_release unlocked;
+    finite = run(rows, count, {first, last, nearest}, out.data(), thread_count(threads), level_of(level));
+  }
+  return finite ? nb::cast(result(std::move(out), count)) : nb::none();
+}
+
 std::vector<std::string> levels() {
   std::vector<std::string> names = {"portable", "AVX2", "AVX-512 VNNI"};
   names.resize(static_cast<std::size_t>(best_level()) + 1);
@@ -116,5 +145,6 @@ NB_MODULE(_updates, m) {
   m.attr("LEVELS") = levels();
   m.def("gram", gram_of, "rows"_a, "threads"_a, "level"_a);
   m.def("cross_products", cross_products_of, "left"_a, "right"_a, "threads"_a, "level"_a);
+  m.def("coordinatewise", coordinatewise_of, "rows"_a, "first"_a, "last"_a, "nearest"_a, "threads"_a, "level"_a);
   m.def("weighted_sum", weighted_sum_of, "rows"_a, "weights"_a, "threads"_a, "level"_a);
 }

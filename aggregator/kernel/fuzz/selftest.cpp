@@ -16,6 +16,8 @@
 #include "points.hpp"
 #include "vectors.hpp"
 
+#include "fuzz/updates.hpp"
+
 namespace {
 
 using namespace gramercy;
@@ -275,6 +277,7 @@ void check_all(const std::uint8_t* data, std::size_t size) {
   check_points_of(source);
   check_polynomials(source);
   check_combination(source);
+  testing::check_updates(source, require);
   if (source.below(8) == 0) check_pairing(source);
 }
 

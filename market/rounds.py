@@ -37,9 +37,16 @@ from market.domain import (
 from market.errors import ForbiddenTransition
 
 
+def _nothing() -> Mapping[Address, int]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class RoundState:
-    """One round: timetable, reference row, commitments in order, settlement, what overturned it and who has claimed."""
+    """One round: timetable, reference row, commitments in order, settlement, what overturned it and who has claimed.
+
+    ``stakes`` are the trainers' when it was settled; they may have left since.
+    """
 
     opened: RoundOpened
     reference: ReferenceCommitted | None = None
@@ -47,6 +54,7 @@ class RoundState:
     settled: RoundSettled | None = None
     overturned: SettlementOverturned | None = None
     claimed: frozenset[Address] = frozenset()
+    stakes: Mapping[Address, int] = field(default_factory=_nothing)
 
     @property
     def number(self) -> int:
@@ -82,10 +90,6 @@ class RoundState:
         if now < self.opened.commit_end:
             return Phase.OPEN
         return Phase.SETTLING if now < self.opened.settle_end else Phase.VOID
-
-
-def _nothing() -> Mapping[Address, int]:
-    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +234,7 @@ def apply(state: JobState, event: Event) -> JobState:  # noqa: PLR0911, PLR0912 
             _demand(refusal_to_settle(state, event.number, event.aggregator, included, now) is None, event)
             _demand(event.paid == sum(event.settlement.payouts), event)
             _demand(event.paid <= min(state.terms.round_budget, state.escrow), event)
-            settled = replace(target, settled=event)
+            settled = replace(target, settled=event, stakes=state.stakes)
             _demand(len(settled.included) == len(event.settlement.payouts), event)
             return replace(_replace_round(state, event.number, settled), escrow=state.escrow - event.paid)
         case SettlementOverturned():

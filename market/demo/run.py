@@ -11,9 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from aggregator.gram import unpack_gram
 from aggregator.rules import get_rule
-from aggregator.settlement import settle
 from market.chain import rpc
 from market.chain.market import MarketClient
 from market.chain.settlements import settlement_call, verification_gas
@@ -33,7 +31,7 @@ from market.demo.stage import RoleProcess, Stage, set_stage
 from market.domain import Phase
 from market.errors import RoleFailed
 from market.rounds import JobState, RoundState
-from market.services.audit import audit, inputs_of, stakes_at_settlement
+from market.services.audit import audit, inputs_of
 from market.services.job import Job
 from market.services.owner import download_model
 from market.services.simulation import SimulatedTrainer, simulate
@@ -169,7 +167,7 @@ def run_demo(plan: DemoPlan, console: Console, *, quiet: bool = False) -> DemoRe
             refund_wei=refund,
             gas=gas_by_kind(transactions),
             contract_balance_wei=market.balance(),
-            payouts_match=all(_recomputed(job.state, state) for state in job.state.settled_rounds),
+            payouts_match=all(_recomputed(job, state) for state in job.state.settled_rounds),
             wall_seconds=wall_seconds,
             baseline_seconds=time.monotonic() - baselines_started,
             transactions=transactions,
@@ -181,11 +179,9 @@ def run_demo(plan: DemoPlan, console: Console, *, quiet: bool = False) -> DemoRe
 def _proof_figures(job: Job, board: Board, told: list[dict[str, Any]]) -> list[ProofFigures]:
     """Return the figures of each round's proof: size and time as the aggregator told them, gas from the chain."""
     found = []
-    stakes = stakes_at_settlement(job)
     for place, state in enumerate(job.state.settled_rounds):
         call = settlement_call(job.market, job.job_id, state.number)
-        inputs = inputs_of(job, state, stakes[state.number])
-        statement = inputs.gram_statement(state.included, call.settlement.gram)
+        statement = inputs_of(job, state).statement(state.included, call.settlement).gram
         event = next(event for event in told if event["round"] == state.number)
         found.append(
             ProofFigures(
@@ -338,14 +334,12 @@ def _paid(state: JobState, stage: Stage) -> dict[str, int]:
     return {actor.address: earned(state, actor.address) for actor in stage.trainers}
 
 
-def _recomputed(job: JobState, state: RoundState) -> bool:
+def _recomputed(job: Job, state: RoundState) -> bool:
     """Whether Python's own arithmetic gives the payouts that the contract recorded."""
     if state.settled is None:
         return False
     posted = state.settled.settlement
-    gram = unpack_gram(posted.gram, len(state.included))
-    stakes = [STAKE_WEI] * len(state.included)
-    outcome = settle(job.terms.round_rules, gram, stakes, scale_exponent=state.opened.scale_exponent)
+    outcome = inputs_of(job, state).posted_outcome(state.included, posted)
     return (outcome.weights, outcome.scores, outcome.payouts, outcome.next_scale_exponent) == (
         posted.weights,
         posted.scores,

@@ -27,7 +27,8 @@ from market.services.encryption import EncryptionKey, EncryptionKeys, publish
 from market.services.job import Job
 from market.services.journal import Journal
 from market.services.report import Report, silent
-from market.services.settling import PreparedSettlement, RoundInputs, prepare_settlement
+from market.services.round_inputs import RoundInputs, round_inputs
+from market.services.settling import ExtraRows, PreparedSettlement, prepare_settlement
 from market.services.updates import OpenedUpdate, open_update, pack_aggregate
 from market.storage.base import put_bytes
 from market.storage.cid import Cid
@@ -212,6 +213,7 @@ class Aggregator:
                     self.job.srs,
                     gathered.opened,
                     gathered.reasons,
+                    self._extra_rows(state),
                     self.report,
                 )
             except RuleNotApplicable as error:
@@ -367,12 +369,14 @@ class Aggregator:
         return state.opened.commit_end + int(PATIENCE * self.job.state.terms.settle_seconds)
 
     def _inputs(self, state: RoundState) -> RoundInputs:
-        return RoundInputs(
-            self.job.market.round_id(self.job.job_id, state.number),
-            self.job.state.terms,
-            state.opened.scale_exponent,
-            self.job.state.stakes,
-        )
+        return round_inputs(self.job.state, self.job.market.round_id(self.job.job_id, state.number), state)
+
+    def _extra_rows(self, state: RoundState) -> ExtraRows:
+        before = self.job.state.settled_before(state.number)
+        if before is None or self._inputs(state).previous is None:
+            return ExtraRows()
+        aggregate = self.job.aggregate(before)
+        return ExtraRows(previous=(aggregate.entries, aggregate.blinding))
 
     def _recorded(self, state: RoundState) -> PreparedSettlement | None:
         """Return what was prepared for this round before, with its aggregate's file."""

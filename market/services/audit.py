@@ -6,7 +6,7 @@ transactions that settled, aggregates are fetched by their CIDs. Each check is o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,18 +14,15 @@ from aggregator.aggregate import aggregate_root, check_aggregate
 from aggregator.bn254 import compress, decompress
 from aggregator.commitments import commit
 from aggregator.errors import GramercyError, InvalidInput, InvalidProof
-from aggregator.gram import unpack_gram
-from aggregator.proofs import verify_gram
+from aggregator.proofs import GramStatement, verify_gram
 from aggregator.proofs.verifier import aggregate_commitment
-from aggregator.settlement import Outcome, settle
+from aggregator.settlement import Outcome
 from aggregator.srs import Srs
-from market import rounds
 from market.chain.settlements import SettlementCall, market_is_known, settlement_call
-from market.domain import Address, JobCreated, RoundSettled
 from market.errors import AuditFailed, ChainError
-from market.rounds import JobState, RoundState
+from market.rounds import RoundState
 from market.services.job import Job
-from market.services.settling import RoundInputs
+from market.services.round_inputs import RoundInputs, round_inputs
 from market.services.updates import OpenedAggregate, fetch_aggregate
 
 JOB_CHECKS = ("market", "manifest", "verifier")
@@ -109,33 +106,16 @@ def audit(job: Job, progress: Progress = lambda: None) -> Audit:
 
     for check in _job_checks(job):
         tell(check)
-    stakes = stakes_at_settlement(job)
     srs = job.srs if all(check.holds for check in found) else None
     for state in job.state.settled_rounds:
-        for check in _RoundAudit(job, state, stakes[state.number], srs).checks():
+        for check in _RoundAudit(job, state, srs).checks():
             tell(check)
     return Audit(job.job_id, tuple(found))
 
 
-def stakes_at_settlement(job: Job) -> dict[int, Mapping[Address, int]]:
-    """Return each trainer's stake at the time when each round was settled; a trainer may have left since."""
-    found: dict[int, Mapping[Address, int]] = {}
-    state: JobState | None = None
-    for event in job.market.events(job.market.first_block, job.market.head().number, job.job_id):
-        if isinstance(event, JobCreated):
-            state = rounds.start(event)
-        elif state is not None:
-            state = rounds.apply(state, event)
-            if isinstance(event, RoundSettled):
-                found[event.number] = state.stakes
-    return found
-
-
-def inputs_of(job: Job, state: RoundState, stakes: Mapping[Address, int]) -> RoundInputs:
-    """Return what the chain says of a round, for rebuilding its statement."""
-    return RoundInputs(
-        job.market.round_id(job.job_id, state.number), job.state.terms, state.opened.scale_exponent, stakes
-    )
+def inputs_of(job: Job, state: RoundState) -> RoundInputs:
+    """Return what the chain says of a round, for rebuilding its statement; errors as for :func:`round_inputs`."""
+    return round_inputs(job.state, job.market.round_id(job.job_id, state.number), state)
 
 
 def _job_checks(job: Job) -> Iterator[Check]:
@@ -159,13 +139,12 @@ def _job_checks(job: Job) -> Iterator[Check]:
 class _RoundAudit:
     """The checks of one settled round. What several need is made once; when it cannot be made, each of them fails."""
 
-    def __init__(self, job: Job, state: RoundState, stakes: Mapping[Address, int], srs: Srs | None) -> None:
+    def __init__(self, job: Job, state: RoundState, srs: Srs | None) -> None:
         if state.settled is None:
             raise AuditFailed(f"round {state.number} is not settled")
         self._job, self._state, self._srs = job, state, srs
         self._settled = state.settled
         self._posted = state.settled.settlement
-        self._inputs = inputs_of(job, state, stakes)
 
     def checks(self) -> Iterator[Check]:
         """Make every check, in the order of `ROUND_CHECKS`."""
@@ -199,7 +178,8 @@ class _RoundAudit:
             raise ChainError("the event tells another settlement than the transaction asked for")
         if call.sender != self._settled.aggregator:
             raise ChainError(f"{call.sender} sent it, {self._settled.aggregator} is on record")
-        ordinates = tuple(0 if point is None else point[1] for point in map(decompress, self._words()))
+        recorded = self._statement.commitments[: len(self._posted.commitment_ys)]
+        ordinates = tuple(0 if point is None else point[1] for point in recorded)
         if self._posted.commitment_ys != ordinates:
             raise InvalidInput("the posted ordinates are not those of the commitments")
         return f"0x{call.transaction.hex()} by {call.sender}"
@@ -207,10 +187,9 @@ class _RoundAudit:
     def _proof(self) -> str:
         if self._srs is None:
             raise InvalidProof("without a verifier that can be trusted, a proof shows nothing")
-        statement = self._inputs.gram_statement(self._state.included, self._posted.gram)
-        call = self._call
+        statement, call = self._statement, self._call
         verify_gram(self._srs.key, statement, call.proof)
-        return f"{len(call.proof)} bytes show the Gram matrix of {statement.updates} updates"
+        return f"{len(call.proof)} bytes show the inner products of {statement.layout.total} rows"
 
     def _rule(self) -> str:
         _require_equal("weights", self._posted.weights, self._outcome.weights)
@@ -231,8 +210,7 @@ class _RoundAudit:
         return f"2^{self._posted.next_scale_exponent} follows 2^{self._inputs.scale_exponent}"
 
     def _aggregate_commitment(self) -> str:
-        statement = self._inputs.gram_statement(self._state.included, self._posted.gram)
-        if aggregate_commitment(statement, self._posted.weights) != self._posted.aggregate_commitment:
+        if aggregate_commitment(self._statement, self._posted.weights) != self._posted.aggregate_commitment:
             raise InvalidInput("the recorded aggregate commitment is not the weighted sum of the updates'")
         return f"{self._posted.aggregate_commitment.hex()} = sum w_i C_i"
 
@@ -254,8 +232,13 @@ class _RoundAudit:
             raise InvalidInput("the recorded root is that of another file")
         return self._posted.aggregate_root.hex()
 
-    def _words(self) -> Sequence[bytes]:
-        return [commit.commitment for commit in self._state.included]
+    @cached_property
+    def _inputs(self) -> RoundInputs:
+        return inputs_of(self._job, self._state)
+
+    @cached_property
+    def _statement(self) -> GramStatement:
+        return self._inputs.statement(self._state.included, self._posted).gram
 
     @cached_property
     def _call(self) -> SettlementCall:
@@ -263,9 +246,7 @@ class _RoundAudit:
 
     @cached_property
     def _outcome(self) -> Outcome:
-        stakes = [self._inputs.stakes[commit.trainer] for commit in self._state.included]
-        gram = unpack_gram(self._posted.gram, len(stakes))
-        return settle(self._inputs.terms.round_rules, gram, stakes, scale_exponent=self._inputs.scale_exponent)
+        return self._inputs.posted_outcome(self._state.included, self._posted)
 
     @cached_property
     def _opened(self) -> OpenedAggregate:

@@ -96,9 +96,10 @@ def round_summary(job: Job, state: RoundState) -> dict[str, Any]:
 def _relative_krum_scores(state: RoundState, byzantine: int) -> list[float]:
     """Return each included update's Krum score over the median one."""
     n = len(state.included)
-    if state.settled is None or n < 3 or len(state.settled.settlement.gram) != n * (n + 1) * 4:  # noqa: PLR2004
+    inner = n * (n + 1) * 4  # bytes of the updates' own products; extra rows come after
+    if state.settled is None or n < 3 or len(state.settled.settlement.gram) < inner:  # noqa: PLR2004
         return [1.0] * n
-    gram = unpack_gram(state.settled.settlement.gram, n)
+    gram = unpack_gram(state.settled.settlement.gram[:inner], n)
     scores = krum_scores(gram, neighbours=n - min(byzantine, (n - 3) // 2) - 2)
     median = sorted(scores)[(n - 1) // 2]
     return [score / median if median else 1.0 for score in scores]

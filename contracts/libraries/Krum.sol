@@ -24,8 +24,7 @@ library Krum {
             }
             uint256 ranking = Nearest.listKeys(scores);
             uint256 last = Nearest.threshold(ranking, hints, place + n);
-            Nearest.sumUpTo(ranking, length, last, n - f, place + n);
-            return Nearest.maskUpTo(ranking, n, last);
+            return Nearest.maskUpTo(ranking, length, last, n - f, place + n);
         }
     }
 }

@@ -11,12 +11,14 @@ import {Nearest} from "./Nearest.sol";
 /// Both products are sums of rows. Three entries of a row share a word, 84 bits each: entries of D are below 2^63, and
 /// n^2 times that below 2^79. What lies beyond column n is arbitrary, but in higher bits of its word than any column, so
 /// it never carries into one. Rows are added by the four Russians' method: of each four rows all sixteen partial sums
-/// are made once, for eight words at a time, and a row of the product then takes one of them for each four bits of B.
+/// are made once, and a row of the product then takes one of them for each four bits of B.
 library Mixing {
     uint256 private constant LANE = (1 << 84) - 1;
     /// @dev Added to mixed distances, which a matrix of no true rows can make negative.
     uint256 private constant OFFSET = 1 << 90;
     uint256 private constant ONE = 1 << 128;
+    /// @dev Bytes of rows that are added at a time.
+    uint256 private constant PART = 352;
     /// @dev Four bits to four lanes of 64 bits: copies of the four, 63 bits apart, and the one bit that each copy is for.
     uint256 private constant SPREAD = (1 << 189) | (1 << 126) | (1 << 63) | 1;
     uint256 private constant LANES_OF_64 = (1 << 192) | (1 << 128) | (1 << 64) | 1;
@@ -33,9 +35,7 @@ library Mixing {
         unchecked {
             for (uint256 i = 0; i < n; ++i) {
                 uint256 row = table + i * length;
-                uint256 highest = Nearest.threshold(row, hints, i);
-                Nearest.sumUpTo(row, length, highest, k, i);
-                mixed[i] = Nearest.maskUpTo(row, n, highest);
+                mixed[i] = Nearest.maskUpTo(row, length, Nearest.threshold(row, hints, i), k, i);
             }
         }
     }
@@ -43,15 +43,17 @@ library Mixing {
     /// @dev From the table of distance keys to that of the mixed rows; the memory of the former is used again.
     function mixedKeys(uint256 table, uint256 n, uint256[] memory mixed) internal pure {
         uint256 words = (n + 2) / 3;
-        uint256 stride = ((words + 7) & ~uint256(7)) << 5;
+        uint256 stride = words << 5;
         uint256 rows = (n + 5) & ~uint256(3);
         uint256 first = Nearest.allocate(rows * stride);
         uint256 second = Nearest.allocate(rows * stride);
+        uint256 halves = Nearest.allocate(96 * words);
+        uint256 scratch = _scratch(table, n, stride);
         _pack(table, n, first, stride);
-        _combine(first, second, stride, mixed, table);
+        _combine(first, second, stride, mixed, scratch);
         _transpose(second, first, stride, words);
-        _combine(first, second, stride, mixed, table);
-        uint256 halves = _halves(second, n, stride, words);
+        _combine(first, second, stride, mixed, scratch);
+        _fillHalves(halves, second, n, stride);
         for (uint256 i = 0; i < n; ++i) {
             _fillRow(table, n, second, stride, halves, i);
         }
@@ -113,77 +115,121 @@ library Mixing {
         }
     }
 
-    /// @dev target_i = sum over the bits j of mixed_i of source_j. `scratch` takes 4096 bytes for each four rows.
+    /// @dev target_i = sum over the bits j of mixed_i of source_j, a part of the rows at a time.
     function _combine(uint256 source, uint256 target, uint256 stride, uint256[] memory mixed, uint256 scratch)
         private
         pure
     {
         unchecked {
-            uint256 end = scratch + ((mixed.length + 3) / 4) * 4096;
-            for (uint256 column = 0; column < stride; column += 256) {
-                for (uint256 j = 0; 4 * j < mixed.length; ++j) {
-                    _partialSums(source + column + 4 * j * stride, stride, scratch + 4096 * j);
+            uint256 n = mixed.length;
+            for (uint256 start = 0; start < stride; start += PART) {
+                uint256 size = stride - start < PART ? stride - start : PART;
+                uint256 sums = scratch;
+                for (uint256 j = 0; j < n; j += 4) {
+                    _partialSums(source + start + j * stride, stride, sums, size);
+                    sums += 16 * size;
                 }
-                for (uint256 i = 0; i < mixed.length; ++i) {
-                    _addUp(target + column + i * stride, mixed[i], scratch, end);
+                for (uint256 j = (n + 3) & ~uint256(3); j % 32 != 0; j += 4) {
+                    _clear(sums, size);
+                    sums += 16 * size;
+                }
+                for (uint256 i = 0; i < n; ++i) {
+                    _addUp(target + start + i * stride, mixed[i], scratch, sums, size);
                 }
             }
         }
     }
 
-    /// @dev The sums of all subsets of four rows, for eight words: subset s of them at `sums` + 256 s.
-    function _partialSums(uint256 row, uint256 stride, uint256 sums) private pure {
+    /// @dev Where the partial sums go: `size` bytes for each of the 16 subsets of each four of n rows, for eight fours at
+    /// a time. In the table's own memory if they fit.
+    function _scratch(uint256 table, uint256 n, uint256 stride) private pure returns (uint256) {
+        uint256 size = stride < PART ? stride : PART;
+        uint256 length = 4 * ((n + 31) & ~uint256(31)) * size;
+        return length > n * Nearest.rowBytes(n) ? Nearest.allocate(length) : table;
+    }
+
+    function _clear(uint256 start, uint256 size) private pure {
         assembly ("memory-safe") {
-            calldatacopy(sums, calldatasize(), 256) // zeros
-            for { let size := 256 } lt(size, 4096) { size := shl(1, size) } {
-                let to := add(sums, size)
-                for { let from := sums } lt(from, add(sums, size)) { from := add(from, 256) } {
-                    mstore(to, add(mload(from), mload(row)))
-                    mstore(add(to, 32), add(mload(add(from, 32)), mload(add(row, 32))))
-                    mstore(add(to, 64), add(mload(add(from, 64)), mload(add(row, 64))))
-                    mstore(add(to, 96), add(mload(add(from, 96)), mload(add(row, 96))))
-                    mstore(add(to, 128), add(mload(add(from, 128)), mload(add(row, 128))))
-                    mstore(add(to, 160), add(mload(add(from, 160)), mload(add(row, 160))))
-                    mstore(add(to, 192), add(mload(add(from, 192)), mload(add(row, 192))))
-                    mstore(add(to, 224), add(mload(add(from, 224)), mload(add(row, 224))))
-                    to := add(to, 256)
-                }
-                row := add(row, stride)
+            calldatacopy(start, calldatasize(), size)
+        }
+    }
+
+    /// @dev The sums of all subsets of four rows, for `size` bytes of them: that of subset s at `sums` + s * size.
+    function _partialSums(uint256 row, uint256 stride, uint256 sums, uint256 size) private pure {
+        _clear(sums, size);
+        assembly ("memory-safe") {
+            for { let end := add(row, size) } lt(row, end) { row := add(row, 32) } {
+                sums := add(sums, size)
+                let to := sums
+                let a := mload(row)
+                mstore(to, a)
+                to := add(to, size)
+                let b := mload(add(row, stride))
+                mstore(to, b)
+                to := add(to, size)
+                let ab := add(a, b)
+                mstore(to, ab)
+                to := add(to, size)
+                let high := mload(add(row, shl(1, stride)))
+                mstore(to, high)
+                to := add(to, size)
+                mstore(to, add(high, a))
+                to := add(to, size)
+                mstore(to, add(high, b))
+                to := add(to, size)
+                mstore(to, add(high, ab))
+                to := add(to, size)
+                let d := mload(add(row, mul(3, stride)))
+                mstore(to, d)
+                to := add(to, size)
+                mstore(to, add(d, a))
+                to := add(to, size)
+                mstore(to, add(d, b))
+                to := add(to, size)
+                mstore(to, add(d, ab))
+                to := add(to, size)
+                d := add(d, high)
+                mstore(to, d)
+                to := add(to, size)
+                mstore(to, add(d, a))
+                to := add(to, size)
+                mstore(to, add(d, b))
+                mstore(add(to, size), add(d, ab))
+                sums := add(sub(sums, size), 32)
             }
         }
     }
 
-    /// @dev One partial sum for each four bits of the mask, added up.
-    function _addUp(uint256 target, uint256 mask, uint256 sums, uint256 end) private pure {
+    /// @dev Adds one partial sum for each four bits of the mask, of eight fours at a time.
+    function _addUp(uint256 target, uint256 mask, uint256 sums, uint256 end, uint256 size) private pure {
+        _clear(target, size);
         assembly ("memory-safe") {
-            let a := 0
-            let b := 0
-            let c := 0
-            let d := 0
-            let e := 0
-            let f := 0
-            let g := 0
-            let h := 0
-            for {} lt(sums, end) { sums := add(sums, 4096) } {
-                let from := add(sums, shl(8, and(mask, 15)))
-                a := add(a, mload(from))
-                b := add(b, mload(add(from, 32)))
-                c := add(c, mload(add(from, 64)))
-                d := add(d, mload(add(from, 96)))
-                e := add(e, mload(add(from, 128)))
-                f := add(f, mload(add(from, 160)))
-                g := add(g, mload(add(from, 192)))
-                h := add(h, mload(add(from, 224)))
-                mask := shr(4, mask)
+            for {} lt(sums, end) {} {
+                let step := shl(4, size)
+                let a := add(sums, mul(and(mask, 15), size))
+                sums := add(sums, step)
+                let b := add(sums, mul(and(shr(4, mask), 15), size))
+                sums := add(sums, step)
+                let c := add(sums, mul(and(shr(8, mask), 15), size))
+                sums := add(sums, step)
+                let d := add(sums, mul(and(shr(12, mask), 15), size))
+                sums := add(sums, step)
+                let e := add(sums, mul(and(shr(16, mask), 15), size))
+                sums := add(sums, step)
+                let f := add(sums, mul(and(shr(20, mask), 15), size))
+                sums := add(sums, step)
+                let g := add(sums, mul(and(shr(24, mask), 15), size))
+                sums := add(sums, step)
+                let h := add(sums, mul(and(shr(28, mask), 15), size))
+                sums := add(sums, step)
+                mask := shr(32, mask)
+                for { let at := 0 } lt(at, size) { at := add(at, 32) } {
+                    let left := add(mload(add(a, at)), add(mload(add(b, at)), add(mload(add(c, at)), mload(add(d, at)))))
+                    let right :=
+                        add(mload(add(e, at)), add(mload(add(f, at)), add(mload(add(g, at)), mload(add(h, at)))))
+                    mstore(add(target, at), add(mload(add(target, at)), add(left, right)))
+                }
             }
-            mstore(target, a)
-            mstore(add(target, 32), b)
-            mstore(add(target, 64), c)
-            mstore(add(target, 96), d)
-            mstore(add(target, 128), e)
-            mstore(add(target, 160), f)
-            mstore(add(target, 192), g)
-            mstore(add(target, 224), h)
         }
     }
 
@@ -214,8 +260,7 @@ library Mixing {
     }
 
     /// @dev For each row l: l - (E_ll / 2) * 2^16, the part of a key that goes with column l.
-    function _halves(uint256 sums, uint256 n, uint256 stride, uint256 words) private pure returns (uint256 halves) {
-        halves = Nearest.allocate(96 * words);
+    function _fillHalves(uint256 halves, uint256 sums, uint256 n, uint256 stride) private pure {
         assembly ("memory-safe") {
             for { let l := 0 } lt(l, n) { l := add(l, 1) } {
                 let word := mload(add(add(sums, mul(l, stride)), shl(5, div(l, 3))))

@@ -56,19 +56,53 @@ library Nearest {
         returns (uint256 sum)
     {
         assembly ("memory-safe") {
+            let above := add(highest, 1)
             for { let end := add(row, length) } lt(row, end) { row := add(row, 128) } {
-                let key := mload(row)
-                sum := add(sum, mul(key, iszero(gt(key, highest))))
-                key := mload(add(row, 32))
-                sum := add(sum, mul(key, iszero(gt(key, highest))))
-                key := mload(add(row, 64))
-                sum := add(sum, mul(key, iszero(gt(key, highest))))
-                key := mload(add(row, 96))
-                sum := add(sum, mul(key, iszero(gt(key, highest))))
+                let a := mload(row)
+                let b := mload(add(row, 32))
+                let c := mload(add(row, 64))
+                let d := mload(add(row, 96))
+                sum :=
+                    add(
+                        sum,
+                        add(
+                            add(mul(a, lt(a, above)), mul(b, lt(b, above))),
+                            add(mul(c, lt(c, above)), mul(d, lt(d, above)))
+                        )
+                    )
             }
         }
         if (sum >> 128 != count) revert Nearest_WrongHint(place);
         return (sum & (ONE - 1)) >> 16;
+    }
+
+    /// @dev Which keys of a row are at most `highest`, one bit each; reverts unless there are `count` of them.
+    function maskUpTo(uint256 row, uint256 length, uint256 highest, uint256 count, uint256 place)
+        internal
+        pure
+        returns (uint256 mask)
+    {
+        assembly ("memory-safe") {
+            let above := add(highest, 1)
+            for { let at := add(row, length) } gt(at, row) {} {
+                at := sub(at, 128)
+                mask :=
+                    or(
+                        shl(4, mask),
+                        or(
+                            or(shl(3, lt(mload(add(at, 96)), above)), shl(2, lt(mload(add(at, 64)), above))),
+                            or(shl(1, lt(mload(add(at, 32)), above)), lt(mload(at), above))
+                        )
+                    )
+            }
+        }
+        uint256 ones = 0;
+        unchecked {
+            for (uint256 rest = mask; rest != 0; rest &= rest - 1) {
+                ++ones;
+            }
+        }
+        if (ones != count) revert Nearest_WrongHint(place);
     }
 
     /// @dev The keys' table of n rows: |u_i - u_j|^2 from the posted upper triangle; an update comes first in its own row.
@@ -76,7 +110,7 @@ library Nearest {
         uint256 expected = GramMatrix.packedLength(n, others);
         if (gram.length != expected) revert GramMatrix.Gram_WrongLength("gram", gram.length, expected);
         uint256 length = rowBytes(n);
-        table = allocate(tableBytes(n));
+        table = allocate(n * length + 96);
         uint256 norms = _shiftedNorms(gram, n);
         uint256 source = _start(gram);
         for (uint256 i = 0; i < n; ++i) {
@@ -99,15 +133,6 @@ library Nearest {
         fillUp(row, n);
     }
 
-    /// @dev Which of n keys are at most `highest`, one bit each.
-    function maskUpTo(uint256 row, uint256 n, uint256 highest) internal pure returns (uint256 mask) {
-        assembly ("memory-safe") {
-            for { let i := 0 } lt(i, n) { i := add(i, 1) } {
-                mask := or(mask, shl(i, iszero(gt(mload(add(row, shl(5, i))), highest))))
-            }
-        }
-    }
-
     /// @dev Puts FILLER behind a row's n keys.
     function fillUp(uint256 row, uint256 n) internal pure {
         assembly ("memory-safe") {
@@ -115,13 +140,6 @@ library Nearest {
                 mstore(add(row, shl(5, n)), FILLER)
             }
         }
-    }
-
-    /// @dev Bytes of a table of n rows, and of what Mixing keeps there meanwhile: 4096 for each four rows.
-    function tableBytes(uint256 n) internal pure returns (uint256 length) {
-        length = n * rowBytes(n) + 96;
-        uint256 sums = ((n + 3) / 4) * 4096;
-        if (length < sums) length = sums;
     }
 
     /// @dev Memory of its own, not cleared.

@@ -13,15 +13,20 @@ from scripts.benchmarks.process import ROOT, Figures, MeasurementFailed
 from scripts.benchmarks.terminal import waiting
 
 _LAST_WORDS = 300
+_TORCH = ROOT / "requirements" / "torch.txt"
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A virtual environment in ``folder`` with the packages of ``lock``; versions of ``named`` ones are told."""
+    """A virtual environment in ``folder`` with the packages of ``lock``; versions of ``named`` ones are told.
+
+    ``torch`` says whether the CPU build of torch is installed, too.
+    """
 
     folder: Path
     lock: Path
     named: tuple[str, ...]
+    torch: bool = False
 
     @property
     def python(self) -> Path:
@@ -44,9 +49,10 @@ class Environment:
         with waiting(f"installing the peers into {self.folder.name}"):
             if not self.python.exists():
                 _run([sys.executable, "-m", "venv", str(self.folder)])
-            _run(
-                [str(self.python), "-m", "pip", "install", "-qq", "--require-hashes", "--no-deps", "-r", str(self.lock)]
-            )
+            for lock in (_TORCH, self.lock) if self.torch else (self.lock,):
+                _run(
+                    [str(self.python), "-m", "pip", "install", "-qq", "--require-hashes", "--no-deps", "-r", str(lock)]
+                )
         stamp.write_text(wanted)
 
     def versions(self) -> Figures:
@@ -59,6 +65,13 @@ class Environment:
 PROVERS = Environment(ROOT / ".venv-peers", ROOT / "requirements" / "peers.txt", ("groth16py", "ezkl"))
 PYDVL = Environment(ROOT / ".venv-peers-pydvl", ROOT / "requirements" / "peers-pydvl.txt", ("pydvl",))
 """pyDVL needs numpy < 2."""
+
+AGGREGATION = Environment(
+    ROOT / ".venv-peers-aggregation",
+    ROOT / "requirements" / "peers-aggregation.txt",
+    ("byzfl", "byzpy", "flwr", "torch"),
+    torch=True,
+)
 
 PYTHON = PROVERS.python
 

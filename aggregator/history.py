@@ -120,8 +120,15 @@ def advance(
     return Advanced(tuple(sums), tuple(steps), encode_sums([*sums, *(before[place] for place in absent)]))
 
 
-def advance_vector(change: Step, before: SumVector | None, update: IntVector) -> SumVector:
+def advance_vector(
+    change: Step, before: SumVector | None, update: IntVector, *, out: SumVector | None = None
+) -> SumVector:
     """Return ``H' = old H + new u``, int64 of shape (d,); ``before`` is not looked at where the sum starts again.
+
+    Parameters
+    ----------
+    out
+        Where to write it, for instance a memory map; a new array otherwise.
 
     Raises
     ------
@@ -129,7 +136,7 @@ def advance_vector(change: Step, before: SumVector | None, update: IntVector) ->
         If the sum before is missing or of another shape.
 
     """
-    after = np.empty(update.shape, dtype=np.int64)
+    after = np.empty(update.shape, dtype=np.int64) if out is None else out
     if change.old and (before is None or before.shape != update.shape):
         raise WrongShape("the running sum before this round is missing, or not of the update's shape")
     for start in range(0, len(update), BLOCK):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from aggregator.scores import SCORES
 from market.valuation import LABEL, leave_one_out_by_retraining
@@ -13,7 +13,7 @@ from scripts.benchmarks.process import Figures
 from scripts.benchmarks.terminal import stages
 from scripts.benchmarks.valuation import measured
 from scripts.benchmarks.valuation.agreement import auc, spearman
-from scripts.benchmarks.valuation.exact import pay_rounds, prove_rounds, score_rounds
+from scripts.benchmarks.valuation.exact import ProvenRound, pay_rounds, prove_rounds, score_rounds
 from scripts.benchmarks.valuation.scenes import Scene, graded, mixed
 
 PAY = "pay: half floor, half shapley-reference"
@@ -37,54 +37,65 @@ Values = dict[str, tuple[Sequence[float], int]]
 """By method: one value for each trainer, and the models evaluated for them."""
 
 
-def compare(data: str, seed: int, plan: Plan) -> Figures:
-    """Return one seed's figures: by method, correlations in the graded scene, AUC in the mixed one, evaluations."""
-    graded_scene, mixed_scene = graded(data, seed, rounds=plan.rounds), mixed(data, seed, rounds=plan.rounds)
+def measure(data: str, seed: int, plan: Plan) -> Figures:
+    """Return one seed's measurements, as JSON: retraining, valuations and inner products, from which scores follow."""
+    scene = graded(data, seed, rounds=plan.rounds)
     label = f"{data}, seed {seed}"
     with stages() as shown:
-        updates = plan.repeats * graded_scene.federation.rounds * graded_scene.federation.n**2
+        updates = plan.repeats * scene.federation.rounds * scene.federation.n**2
         truth = leave_one_out_by_retraining(
-            graded_scene.federation,
-            graded_scene.measured,
+            scene.federation,
+            scene.measured,
             repeats=plan.repeats,
             progress=shown(f"{label}: retraining without each trainer ({LABEL})", updates),
         )
-        values = _values(graded_scene, seed, plan, shown, f"{label}, graded data")
-        apart = _values(mixed_scene, seed, plan, shown, f"{label}, mixed trainers")
+        found = {
+            "graded": _measure(scene, seed, plan, shown, f"{label}, graded data"),
+            "mixed": _measure(mixed(data, seed, rounds=plan.rounds), seed, plan, shown, f"{label}, mixed trainers"),
+        }
+    retrained = {"loss": truth.each_loss, "accuracy": truth.each_accuracy, "runs": truth.loss.evaluations}
+    return {"data": data, "seed": seed, "rounds": scene.federation.rounds, "retraining": retrained, **found}
+
+
+def _measure(scene: Scene, seed: int, plan: Plan, shown: Shown, label: str) -> Figures:
+    n, rounds = scene.federation.n, scene.federation.rounds
+    records = scene.federation.train(range(n), progress=shown(f"{label}: rounds", rounds * n))
+    progress = shown(f"{label}: models of coalitions ({LABEL})", measured.evaluations_ahead(n, rounds))
+    valuations = measured.valuations(scene, records, seed, progress=progress, pydvl=plan.pydvl)
+    return {
+        "bad": scene.bad,
+        "proven": [asdict(each) for each in prove_rounds(scene, records)],
+        "valuations": {name: asdict(valuation) for name, valuation in valuations.items()},
+    }
+
+
+def judge(found: Figures) -> Figures:
+    """Return from one seed's measurements, by method: correlations in the graded scene, AUC in the mixed, cost."""
+    loss, accuracy = (_means(found["retraining"][kind]) for kind in ("loss", "accuracy"))
+    values, apart, bad = _values(found["graded"]), _values(found["mixed"]), found["mixed"]["bad"]
     exact = values[measured.EXACT][0]
     rows = {
-        name: _row(found, truth.loss.values, truth.accuracy.values, exact)
-        | _apart(apart[name][0], mixed_scene.bad)
-        | {"evaluations_a_round": cost / graded_scene.federation.rounds}
-        for name, (found, cost) in values.items()
+        name: _row(own, loss, accuracy, exact)
+        | _apart(apart[name][0], bad)
+        | {"evaluations_a_round": cost / found["rounds"]}
+        for name, (own, cost) in values.items()
     }
-    for name, found in ((RETRAINING_LOSS, truth.loss), (RETRAINING_ACCURACY, truth.accuracy)):
-        rows[name] = _row(found.values, truth.loss.values, truth.accuracy.values, exact) | {
-            "retrained_runs": found.evaluations,
-        }
+    for name, own in ((RETRAINING_LOSS, loss), (RETRAINING_ACCURACY, accuracy)):
+        rows[name] = _row(own, loss, accuracy, exact) | {"retrained_runs": found["retraining"]["runs"]}
     return {
-        "data": data,
-        "seed": seed,
+        "data": found["data"],
+        "seed": found["seed"],
         "methods": rows,
-        "reliability_loss": _reliability(truth.each_loss),
-        "reliability_accuracy": _reliability(truth.each_accuracy),
+        "reliability_loss": _reliability(found["retraining"]["loss"]),
+        "reliability_accuracy": _reliability(found["retraining"]["accuracy"]),
     }
 
 
-def _values(scene: Scene, seed: int, plan: Plan, shown: Shown, label: str) -> Values:
-    records = scene.federation.train(range(scene.federation.n), progress=shown(f"{label}: rounds", _updates(scene)))
-    proven = prove_rounds(scene, records)
+def _values(scene: Figures) -> Values:
+    proven = [ProvenRound.of(each) for each in scene["proven"]]
     found: Values = {name: (score_rounds(name, proven), 0) for name in SCORES}
     found[PAY] = (pay_rounds("shapley-reference", proven), 0)
-    ahead = measured.evaluations_ahead(scene.federation.n, scene.federation.rounds)
-    progress = shown(f"{label}: models of coalitions ({LABEL})", ahead)
-    for name, valuation in measured.valuations(scene, records, seed, progress=progress, pydvl=plan.pydvl).items():
-        found[name] = (valuation.values, valuation.evaluations)
-    return found
-
-
-def _updates(scene: Scene) -> int:
-    return scene.federation.rounds * scene.federation.n
+    return found | {name: (each["values"], each["evaluations"]) for name, each in scene["valuations"].items()}
 
 
 def _row(found: Sequence[float], loss: Sequence[float], accuracy: Sequence[float], exact: Sequence[float]) -> Figures:
@@ -100,15 +111,15 @@ def _apart(found: Sequence[float], bad: Sequence[bool]) -> Figures:
     return {"auc": auc(found, bad), "auc_without_copy": auc(found[:-1], bad[:-1])}
 
 
-def _reliability(rows: Sequence[Sequence[float]]) -> float:
-    """Return the mean correlation of one repetition with the mean of the others; NaN with a single one."""
+def _means(rows: Sequence[Sequence[float]]) -> list[float]:
+    return [statistics.fmean(column) for column in zip(*rows, strict=True)]
+
+
+def _reliability(rows: Sequence[Sequence[float]]) -> float | None:
+    """Return the mean correlation of one repetition with the mean of the others; None with a single one."""
     if len(rows) == 1:
-        return math.nan
-    found = []
-    for k, row in enumerate(rows):
-        others = [statistics.fmean(column) for column in zip(*(r for j, r in enumerate(rows) if j != k), strict=True)]
-        found.append(spearman(row, others))
-    return statistics.fmean(found)
+        return None
+    return statistics.fmean(spearman(row, _means([*rows[:k], *rows[k + 1 :]])) for k, row in enumerate(rows))
 
 
 def averaged(results: Sequence[Figures]) -> list[Figures]:

@@ -20,6 +20,7 @@ from market.trainer.local_round import compute_update
 from market.trainer.parameters import ModelSchema
 from market.trainer.randomness import derive_seed
 from market.valuation import RoundRecord
+from scripts.benchmarks.process import Figures
 from scripts.benchmarks.valuation.scenes import Scene
 
 BITS = 16
@@ -38,6 +39,13 @@ class ProvenRound:
     products: Products
     weights: tuple[int, ...]
     dimension: int
+
+    @classmethod
+    def of(cls, found: Figures) -> ProvenRound:
+        """Return the round that `dataclasses.asdict` took apart, through JSON or not."""
+        products = found["products"]
+        matrix = tuple(map(tuple, products["matrix"]))
+        return cls(Products(Layout(**products["layout"]), matrix), tuple(found["weights"]), found["dimension"])
 
     @property
     def aggregate_square(self) -> int:

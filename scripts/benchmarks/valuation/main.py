@@ -16,7 +16,7 @@ from market.valuation import LABEL
 from scripts.benchmarks.peers_environment import PYDVL
 from scripts.benchmarks.process import Figures
 from scripts.benchmarks.terminal import console
-from scripts.benchmarks.valuation.compare import Plan, averaged, compare
+from scripts.benchmarks.valuation.compare import Plan, averaged, judge, measure
 from scripts.benchmarks.valuation.scenes import DATA
 
 _WIDTH = 150
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=5, help="seeds of each data set (5)")
     parser.add_argument("--repeats", type=int, default=3, help="runs of retraining to average over (3)")
     parser.add_argument("--no-pydvl", action="store_true", help="leave out pyDVL, which has an environment of its own")
-    parser.add_argument("--resume", type=Path, help="file that keeps each seed's figures, and spares what it has")
+    parser.add_argument("--resume", type=Path, help="file that keeps measurements, and spares what it has of them")
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="answer with one JSON object, or write it")
 
 
@@ -67,10 +67,10 @@ def run(asked: argparse.Namespace) -> Figures:
     for data in plan.data:
         for seed in range(plan.seeds):
             if not any((result["data"], result["seed"]) == (data, seed) for result in results):
-                results.append(compare(data, seed, plan))
+                results.append(measure(data, seed, plan))
                 if asked.resume:
                     asked.resume.write_text("\n".join(map(json.dumps, results)) + "\n")
-    wanted = [result for result in results if result["data"] in plan.data and result["seed"] < plan.seeds]
+    wanted = [judge(result) for result in results if result["data"] in plan.data and result["seed"] < plan.seeds]
     versions = PYDVL.versions() if plan.pydvl else {}
     return {"label": LABEL, "versions": versions, "scores": averaged(wanted), "each": wanted}
 
@@ -111,8 +111,9 @@ def show(figures: Figures) -> None:
     out.print(f"What evaluates models is {figures['label']}.", highlight=False)
 
 
-def _mean(results: list[Figures], key: str) -> float:
-    return sum(float(result[key]) for result in results) / len(results)
+def _mean(results: list[Figures], key: str) -> float | None:
+    known = [result[key] for result in results if result[key] is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _figure(value: float | None) -> str:

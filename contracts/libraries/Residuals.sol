@@ -8,14 +8,14 @@ import {GramMatrix} from "./GramMatrix.sol";
 
 /// @title Inner products of a round's rows without their parts along the previous aggregate p, and their weighted sums.
 /// @dev g'_ij = g_ij - g_ip g_jp / g_pp, the quotient rounded toward zero, as SDIV does; nothing is subtracted where
-/// there is no p or g_pp = 0. The same arithmetic as aggregator/residuals.py. Pairs are read from the posted bytes, where
-/// each stands once. A product of two int128 never overflows a word; what GramMatrix.decode has checked bounds the rest:
-/// |g_ij| <= 2^61, so that |g'_ij| <= 2^62, and for the reference row r |g'_ri| <= 2^95.
+/// there is no p or g_pp = 0; a negative square counts as 0. The same arithmetic as aggregator/residuals.py. Pairs are
+/// read from the posted bytes, where each stands once. A product of two int128 never overflows a word; what
+/// GramMatrix.decode has checked bounds the rest: |g_ij| <= 2^61, so that |g'_ij| <= 2^62, and |<r, u_i>'| <= 2^95.
 library Residuals {
     /// @param updates n.
     /// @param square g_pp, or 1 where nothing is projected out.
-    /// @param cells For each update one after the other: g_ip (0 where nothing is projected out), w_i, g'_ii, and a sum
-    /// over pairs that starts with 0.
+    /// @param cells A row of STRIDE bytes for each update i: g_ip (0 where nothing is projected out), the weight q_i,
+    /// g'_ii, a sum over pairs that starts with 0, g_ii, the rule's weight w_i, c_i, and another such sum.
     struct Rows {
         uint256 updates;
         int256 square;
@@ -26,10 +26,19 @@ library Residuals {
     uint256 private constant WEIGHT = 1;
     uint256 private constant SQUARE = 2;
     uint256 private constant SUM = 3;
-    uint256 private constant COLUMNS = 4;
+    uint256 private constant PLAIN_SQUARE = 4;
+    uint256 private constant RULE_WEIGHT = 5;
+    uint256 private constant FACTOR = 6;
+    uint256 private constant SECOND_SUM = 7;
+    uint256 private constant COLUMNS = 8;
+    uint256 private constant STRIDE = 256;
+
+    int256 private constant ONE = 1 << 32;
 
     error Residuals_WrongLength(bytes32 field, uint256 length, uint256 expected);
+    error Residuals_WrongMedian(uint256 posted);
 
+    /// @dev Weights are the rule's, until `clip` shortens them.
     /// @param project Whether the previous aggregate, where there is one, is projected out.
     function read(IRule.Round calldata round, uint64[] calldata weights, bool project)
         internal
@@ -40,24 +49,45 @@ library Residuals {
         _checkLengths(round, weights.length);
         rows.updates = n;
         rows.square = 1;
-        rows.cells = new int256[](COLUMNS * n);
+        int256[] memory cells = new int256[](COLUMNS * n);
+        rows.cells = cells;
+        if (project && round.previous) _readPrevious(rows, round);
         unchecked {
-            for (uint256 i = 0; i < n; ++i) {
-                rows.cells[COLUMNS * i + WEIGHT] = int256(uint256(weights[i]));
-            }
-            if (project && round.previous) _readPrevious(rows, round);
             uint256 place = 0;
             for (uint256 i = 0; i < n; ++i) {
                 uint256 cell = COLUMNS * i;
-                int256 along = rows.cells[cell + PREVIOUS];
-                rows.cells[cell + SQUARE] = _int64(round.gram, place) - along * along / rows.square;
+                int256 along = cells[cell + PREVIOUS];
+                int256 plain = _int64(round.gram, place);
+                int256 rest = plain - along * along / rows.square;
+                cells[cell + SQUARE] = rest > 0 ? rest : int256(0);
+                cells[cell + PLAIN_SQUARE] = plain;
+                cells[cell + WEIGHT] = cells[cell + RULE_WEIGHT] = int256(uint256(weights[i]));
+                cells[cell + FACTOR] = ONE;
                 place += 8 * (n - i);
             }
         }
     }
 
+    /// @dev Whether all weights are 0.
+    function weightless(Rows memory rows) internal pure returns (bool) {
+        for (uint256 i = 0; i < rows.updates; ++i) {
+            if (weight(rows, i) != 0) return false;
+        }
+        return true;
+    }
+
+    /// @dev q_i, the rule's weight w_i unless clipped.
     function weight(Rows memory rows, uint256 i) internal pure returns (int256) {
         return rows.cells[COLUMNS * i + WEIGHT];
+    }
+
+    function ruleWeight(Rows memory rows, uint256 i) internal pure returns (int256) {
+        return rows.cells[COLUMNS * i + RULE_WEIGHT];
+    }
+
+    /// @dev c_i, in units of 2^-32; 1 unless clipped.
+    function factor(Rows memory rows, uint256 i) internal pure returns (int256) {
+        return rows.cells[COLUMNS * i + FACTOR];
     }
 
     /// @dev g'_ii
@@ -69,19 +99,46 @@ library Residuals {
         return rows.cells[COLUMNS * i + SUM];
     }
 
-    /// @dev Adds (G' w)_i to each sum. Below 2^94, as the weights' sum is at most 2^32.
+    /// @dev The second sum, which is 0 afterwards.
+    function takeSecondSum(Rows memory rows, uint256 i) internal pure returns (int256 value) {
+        value = rows.cells[COLUMNS * i + SECOND_SUM];
+        rows.cells[COLUMNS * i + SECOND_SUM] = 0;
+    }
+
+    /// @dev Shortens what is longer than `times` the weighted median length: c_i = 1 where g_ii <= times^2 M, else
+    /// isqrt(2^64 times^2 M / g_ii), and q_i = w_i c_i / 2^32, all rounded down. The same as aggregator/scores/clipping.py.
+    /// @param hints One word: M, the least g_ii that, with all below it, holds at least half of the weight. A number that
+    /// is none of the squares fails: the weight below it and up to it are then the same. The weights are not all 0.
+    function clip(Rows memory rows, bytes calldata hints, int256 times) internal pure {
+        if (hints.length != 32) revert Residuals_WrongLength("hints", hints.length, 32);
+        uint256 median = abi.decode(hints, (uint256));
+        _checkMedian(rows, median);
+        int256[] memory cells = rows.cells;
+        unchecked {
+            int256 limit = times * times * int256(median); // a median is one of the squares, below 2^61
+            for (uint256 cell = 0; cell < cells.length; cell += COLUMNS) {
+                int256 square = cells[cell + PLAIN_SQUARE];
+                if (square <= limit) continue;
+                int256 shorter = int256(Math.sqrt(uint256(limit << 64) / uint256(square)));
+                cells[cell + FACTOR] = shorter;
+                cells[cell + WEIGHT] = cells[cell + RULE_WEIGHT] * shorter >> 32;
+            }
+        }
+    }
+
+    /// @dev Adds (G' q)_i to each sum. Below 2^94, as the weights' sum is at most 2^32.
     function addProducts(Rows memory rows, bytes calldata gram) internal pure {
         assembly ("memory-safe") {
             let square := mload(add(rows, 32))
             let cells := mload(add(rows, 64))
             let end := add(add(cells, 32), shl(5, mload(cells)))
             let source := gram.offset
-            for { let row := add(cells, 32) } lt(row, end) { row := add(row, 128) } {
+            for { let row := add(cells, 32) } lt(row, end) { row := add(row, STRIDE) } {
                 let along := mload(row)
                 let weighing := mload(add(row, 32))
                 let own := add(mload(add(row, 96)), mul(weighing, mload(add(row, 64))))
                 source := add(source, 8)
-                for { let other := add(row, 128) } lt(other, end) { other := add(other, 128) } {
+                for { let other := add(row, STRIDE) } lt(other, end) { other := add(other, STRIDE) } {
                     let product := sub(sar(192, calldataload(source)), sdiv(mul(along, mload(other)), square))
                     own := add(own, mul(product, mload(add(other, 32))))
                     let place := add(other, 96)
@@ -93,48 +150,107 @@ library Residuals {
         }
     }
 
-    /// @dev Adds (K w)_i to each sum: K_ij = g'_ij (g'_ii g'_jj - g'_ij^2) / (g'_ii g'_jj), rounded toward zero; 0 where
-    /// the second factor is not positive. Where it is, |g'_ij|^2 < g'_ii g'_jj <= 2^122, and the numerator is below 2^183.
-    function addIndependentProducts(Rows memory rows, bytes calldata gram) internal pure {
+    /// @dev `addProducts`, and adds (K' q)_i to each second sum: K'_ij = g'_ij (g'_ii g'_jj - g'_ij^2) / (g'_ii g'_jj),
+    /// rounded toward zero; 0 where the second factor is not positive. Where it is, |g'_ij|^2 < g'_ii g'_jj <= 2^122, and
+    /// the numerator is below 2^183.
+    function addProductsAndKernel(Rows memory rows, bytes calldata gram) internal pure {
         assembly ("memory-safe") {
             let square := mload(add(rows, 32))
             let cells := mload(add(rows, 64))
             let end := add(add(cells, 32), shl(5, mload(cells)))
             let source := gram.offset
-            for { let row := add(cells, 32) } lt(row, end) { row := add(row, 128) } {
-                let along := mload(row)
+            for { let row := add(cells, 32) } lt(row, end) { row := add(row, STRIDE) } {
                 let weighing := mload(add(row, 32))
                 let length := mload(add(row, 64))
-                let own := mload(add(row, 96))
+                let own := add(mload(add(row, 96)), mul(weighing, length))
+                let ownKernel := mload(add(row, 224))
                 source := add(source, 8)
-                for { let other := add(row, 128) } lt(other, end) { other := add(other, 128) } {
-                    let product := sub(sar(192, calldataload(source)), sdiv(mul(along, mload(other)), square))
+                for { let other := add(row, STRIDE) } lt(other, end) { other := add(other, STRIDE) } {
+                    let product := sub(sar(192, calldataload(source)), sdiv(mul(mload(row), mload(other)), square))
+                    let otherWeighing := mload(add(other, 32))
+                    own := add(own, mul(product, otherWeighing))
+                    let place := add(other, 96)
+                    mstore(place, add(mload(place), mul(product, weighing)))
                     let squares := mul(length, mload(add(other, 64)))
                     let rest := sub(squares, mul(product, product))
                     if sgt(rest, 0) {
                         product := sdiv(mul(product, rest), squares)
-                        own := add(own, mul(product, mload(add(other, 32))))
-                        let place := add(other, 96)
+                        ownKernel := add(ownKernel, mul(product, otherWeighing))
+                        place := add(other, 224)
                         mstore(place, add(mload(place), mul(product, weighing)))
                     }
                     source := add(source, 8)
                 }
                 mstore(add(row, 96), own)
+                mstore(add(row, 224), ownKernel)
             }
         }
     }
 
-    /// @dev w^T G' w, once addProducts has run: the square of the aggregate, in units of 2^-64.
-    function aggregateSquare(Rows memory rows) internal pure returns (int256 square) {
+    /// @dev Adds (K q)_i to each second sum, with the previous aggregate left in: K is K' of `addProductsAndKernel` with g in
+    /// place of g'. Gives w^T G w, too, as `aggregateSquare`.
+    function addPlainKernel(Rows memory rows, bytes calldata gram) internal pure returns (int256 square) {
+        assembly ("memory-safe") {
+            let cells := mload(add(rows, 64))
+            let end := add(add(cells, 32), shl(5, mload(cells)))
+            let source := gram.offset
+            for { let row := add(cells, 32) } lt(row, end) { row := add(row, STRIDE) } {
+                let weighing := mload(add(row, 32))
+                let length := mload(add(row, 128))
+                let own := mload(add(row, 224))
+                let later := 0
+                source := add(source, 8)
+                for { let other := add(row, STRIDE) } lt(other, end) { other := add(other, STRIDE) } {
+                    let product := sar(192, calldataload(source))
+                    later := add(later, mul(product, mload(add(other, 160))))
+                    let squares := mul(length, mload(add(other, 128)))
+                    let rest := sub(squares, mul(product, product))
+                    if sgt(rest, 0) {
+                        product := sdiv(mul(product, rest), squares)
+                        own := add(own, mul(product, mload(add(other, 32))))
+                        let place := add(other, 224)
+                        mstore(place, add(mload(place), mul(product, weighing)))
+                    }
+                    source := add(source, 8)
+                }
+                mstore(add(row, 224), own)
+                let ruleWeighing := mload(add(row, 160))
+                square := add(square, mul(ruleWeighing, add(mul(ruleWeighing, length), shl(1, later))))
+            }
+        }
+    }
+
+    /// @dev w^T G w, the square of the rule's aggregate in units of 2^-64; nothing is projected out or clipped.
+    function aggregateSquare(Rows memory rows, bytes calldata gram) internal pure returns (int256 square) {
+        assembly ("memory-safe") {
+            let cells := mload(add(rows, 64))
+            let end := add(add(cells, 32), shl(5, mload(cells)))
+            let source := gram.offset
+            for { let row := add(cells, 32) } lt(row, end) { row := add(row, STRIDE) } {
+                let weighing := mload(add(row, 160))
+                let later := 0
+                let own := mul(weighing, sar(192, calldataload(source)))
+                source := add(source, 8)
+                for { let other := add(row, STRIDE) } lt(other, end) { other := add(other, STRIDE) } {
+                    later := add(later, mul(sar(192, calldataload(source)), mload(add(other, 160))))
+                    source := add(source, 8)
+                }
+                square := add(square, mul(weighing, add(own, shl(1, later))))
+            }
+        }
+    }
+
+    /// @dev q^T G' q, once addProducts has run: the square of the aggregate of clipped updates, in units of 2^-64.
+    function residualSquare(Rows memory rows) internal pure returns (int256 square) {
         for (uint256 i = 0; i < rows.updates; ++i) {
             square += weight(rows, i) * sum(rows, i);
         }
     }
 
-    /// @dev t_i = <r', u'_i> |a'| / |r'| in units of 2^-32, for a round with a reference row r, once addProducts has run;
-    /// a is the aggregate: <r', u'_i> floor(sqrt(floor(2^128 w^T G' w / |r'|^2))) / 2^64, rounded toward zero. Not
-    /// `known` where the aggregate or the reference has no length. w^T G' w is below 2^127 and the root below 2^128, so
-    /// that |t_i| < 2^160. Where g_pp = 0, g_rp = 0, and nothing is subtracted (Cauchy and Schwarz).
+    /// @dev t_i = <r, u_i>' |a| / |r'| in units of 2^-32, for a round with a reference row r, once addProducts has run; a
+    /// is the aggregate of clipped updates: <r, u_i>' isqrt(2^64 q^T G' q / |r'|^2) >> 32. Not `known` where a or r' has
+    /// no length. q^T G' q is below 2^127 and the root below 2^96, so that |t_i| < 2^160. Where g_pp = 0, <r, p> = 0, and
+    /// nothing is subtracted (Cauchy and Schwarz).
     function towardReference(Rows memory rows, IRule.Round calldata round)
         internal
         pure
@@ -142,15 +258,15 @@ library Residuals {
     {
         uint256 n = rows.updates;
         products = new int256[](n);
-        int256 aggregate = aggregateSquare(rows);
+        int256 aggregate = residualSquare(rows);
         uint256 first = GramMatrix.packedLength(n, 0);
         int256 along = round.previous ? _int128(round.gram, first + 16 * (2 * n + 1)) : int256(0);
         int256 square = _int128(round.gram, first + 16 * n) - along * along / rows.square;
         if (aggregate <= 0 || square <= 0) return (products, false);
-        int256 ratio = int256(Math.sqrt((uint256(aggregate) << 128) / uint256(square)));
+        int256 ratio = int256(Math.sqrt((uint256(aggregate) << 64) / uint256(square)));
         for (uint256 i = 0; i < n; ++i) {
             int256 shared = along * rows.cells[COLUMNS * i + PREVIOUS] / rows.square;
-            products[i] = (_int128(round.gram, first + 16 * i) - shared) * ratio / int256(1 << 64);
+            products[i] = (_int128(round.gram, first + 16 * i) - shared) * ratio >> 32;
         }
         return (products, true);
     }
@@ -161,6 +277,23 @@ library Residuals {
         uint256 extras = (round.hasReference ? 1 : 0) + (round.previous ? 1 : 0) + (round.history ? n : 0);
         uint256 expected = GramMatrix.packedLength(n, extras);
         if (round.gram.length != expected) revert Residuals_WrongLength("gram", round.gram.length, expected);
+    }
+
+    function _checkMedian(Rows memory rows, uint256 median) private pure {
+        uint256 below = 0;
+        uint256 upTo = 0;
+        uint256 total = 0;
+        int256[] memory cells = rows.cells;
+        unchecked {
+            for (uint256 cell = 0; cell < cells.length; cell += COLUMNS) {
+                uint256 square = uint256(cells[cell + PLAIN_SQUARE]);
+                uint256 held = uint256(cells[cell + RULE_WEIGHT]);
+                total += held;
+                if (square < median) below += held;
+                if (square <= median) upTo += held;
+            }
+            if (2 * below >= total || 2 * upTo < total) revert Residuals_WrongMedian(median);
+        }
     }
 
     function _readPrevious(Rows memory rows, IRule.Round calldata round) private pure {

@@ -10,11 +10,19 @@ library Running {
     uint256 internal constant ENTRY_BYTES = 36;
     /// @dev Magnitudes stay at this where a round would take them further.
     int256 internal constant LARGEST = 1 << 120;
+    /// @dev The share of a running score that a round leaves as it was.
+    int256 private constant KEPT = 224;
+    int256 private constant OF = 256;
 
     /// @dev The value, or the nearest of magnitude 2^120.
     function saturated(int256 value) internal pure returns (int256) {
         if (value > LARGEST) return LARGEST;
         return value < -LARGEST ? -LARGEST : value;
+    }
+
+    /// @dev 7/8 of the value, rounded toward zero, and the addition; saturated.
+    function accumulated(int256 value, int256 addition) internal pure returns (int256) {
+        return saturated(KEPT * value / OF + addition);
     }
 
     /// @return values The trainers' values; 0 for who is not remembered.

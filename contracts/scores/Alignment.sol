@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
 import {IRule} from "../interfaces/IRule.sol";
 import {IScore} from "../interfaces/IScore.sol";
 import {Residuals} from "../libraries/Residuals.sol";
+import {Running} from "../libraries/Running.sol";
 
-/// @title Agreement with independent others: the score without a reference row that divides the payment floor.
-/// @dev a_i = w_i sum_j w_j K_ij, K_ij = g'_ij (1 - cos'^2_ij); below 2^125 in magnitude. Dashes: the previous aggregate
-/// is projected out. The same as aggregator/scores/alignment.py.
+/// @title Agreement with independent others, running over the rounds: the score that divides the payment floor.
+/// @dev F_i <- 7/8 F_i + 2^64 x_i / (w^T G w), with x_i = w_i (c_i max(0, sum_j q_j K'_ij - T_i) >> 32): K' is the kernel of
+/// Residuals.addProductsAndKernel, with the previous aggregate projected out, and T_i = 3 isqrt(g'_ii B_i / d), B_i =
+/// |sum of q_j u'_j over all others|^2. The score is F_i, at most 2^120, where w_i > 0 and sum_j q_j K_ij > 0 with the
+/// previous aggregate left in, else 0. c and q shorten updates longer than the median. The same as
+/// aggregator/scores/alignment.py. Memory: running values. Hint: the weighted median of the squared norms.
 contract Alignment is IScore {
     using Residuals for Residuals.Rows;
+
+    int256 private constant STANDARD_DEVIATIONS = 3;
+
+    error Alignment_WrongLength(uint256 trainers, uint256 expected);
 
     /// @inheritdoc IScore
     function id() external pure returns (bytes32) {
@@ -22,17 +32,59 @@ contract Alignment is IScore {
     }
 
     /// @inheritdoc IScore
-    function score(IRule.Round calldata round, uint64[] calldata weights, bytes calldata, bytes calldata)
-        external
-        pure
-        returns (int256[] memory scores, bytes memory)
-    {
+    function score(
+        IRule.Round calldata round,
+        uint64[] calldata weights,
+        bytes calldata memoryBefore,
+        bytes calldata hints
+    ) external pure returns (int256[] memory scores, bytes memory memoryAfter) {
+        uint256 n = round.updates;
+        if (round.trainers.length != n) revert Alignment_WrongLength(round.trainers.length, n);
         Residuals.Rows memory rows = Residuals.read(round, weights, true);
-        rows.addIndependentProducts(round.gram);
-        scores = new int256[](rows.updates);
-        for (uint256 i = 0; i < scores.length; ++i) {
-            scores[i] = rows.weight(i) * rows.sum(i);
+        if (rows.weightless()) return (new int256[](n), memoryBefore);
+        rows.clip(hints, 1);
+        int256 square = rows.addPlainKernel(round.gram);
+        if (square <= 0) return (new int256[](n), memoryBefore);
+        uint256 agree = _agree(rows);
+        int256[] memory values = _novelty(rows, round);
+        uint256 taken;
+        (scores, taken) = Running.recall(memoryBefore, round.trainers);
+        for (uint256 i = 0; i < n; ++i) {
+            scores[i] = Running.accumulated(scores[i], (values[i] << 64) / square);
         }
-        return (scores, "");
+        memoryAfter = Running.remember(memoryBefore, round.trainers, taken, scores);
+        for (uint256 i = 0; i < n; ++i) {
+            if ((agree >> i) & 1 == 0) scores[i] = 0;
+        }
+    }
+
+    /// @dev Bit i set: update i has weight and points where others point, the previous aggregate left in.
+    function _agree(Residuals.Rows memory rows) private pure returns (uint256 agree) {
+        for (uint256 i = 0; i < rows.updates; ++i) {
+            if (rows.takeSecondSum(i) > 0 && rows.ruleWeight(i) != 0) agree |= 1 << i;
+        }
+    }
+
+    /// @dev x_i. The sum over others is below 2^128, so that its product with g'_ii fits.
+    function _novelty(Residuals.Rows memory rows, IRule.Round calldata round)
+        private
+        pure
+        returns (int256[] memory values)
+    {
+        rows.addProductsAndKernel(round.gram);
+        int256 aggregate = rows.residualSquare();
+        if (aggregate < 0) aggregate = 0;
+        int256 dimension = int256(uint256(round.dimension));
+        values = new int256[](rows.updates);
+        for (uint256 i = 0; i < values.length; ++i) {
+            int256 q = rows.weight(i);
+            int256 square = rows.squareOf(i);
+            int256 others = aggregate - 2 * q * rows.sum(i) + q * q * square;
+            int256 above = rows.takeSecondSum(i);
+            if (others > 0) {
+                above -= STANDARD_DEVIATIONS * int256(Math.sqrt(uint256(square * others / dimension)));
+            }
+            if (above > 0) values[i] = rows.ruleWeight(i) * (rows.factor(i) * above >> 32);
+        }
     }
 }

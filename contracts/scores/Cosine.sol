@@ -8,9 +8,9 @@ import {IScore} from "../interfaces/IScore.sol";
 import {Residuals} from "../libraries/Residuals.sol";
 
 /// @title Cosine to the aggregate (CGSV; Xu et al., NeurIPS 2021), times the weight.
-/// @dev s_i = w_i trunc(2^32 (G' w)_i / isqrt(g'_ii w^T G' w)), 0 where the update or the aggregate has no length; below
-/// 2^160 in magnitude. Dashes: the previous aggregate is projected out. The same as aggregator/scores/cosine.py. The
-/// square roots are computed: a hint's bytes would cost as much.
+/// @dev s_i = w_i sgn((G w)_i) isqrt(2^64 (G w)_i^2 / (g_ii w^T G w)), 0 where the update or the aggregate has no length;
+/// below 2^160 in magnitude. The same as aggregator/scores/cosine.py. The square roots are computed: a hint's bytes would
+/// cost as much.
 contract Cosine is IScore {
     using Residuals for Residuals.Rows;
 
@@ -30,16 +30,17 @@ contract Cosine is IScore {
         pure
         returns (int256[] memory scores, bytes memory)
     {
-        Residuals.Rows memory rows = Residuals.read(round, weights, true);
+        Residuals.Rows memory rows = Residuals.read(round, weights, false);
         rows.addProducts(round.gram);
         scores = new int256[](rows.updates);
-        int256 aggregate = rows.aggregateSquare();
+        int256 aggregate = rows.residualSquare();
         if (aggregate <= 0) return (scores, "");
         for (uint256 i = 0; i < scores.length; ++i) {
-            int256 square = rows.squareOf(i);
-            if (square <= 0) continue;
-            int256 lengths = int256(Math.sqrt(uint256(square * aggregate)));
-            scores[i] = rows.weight(i) * ((rows.sum(i) << 32) / lengths);
+            int256 squares = rows.squareOf(i) * aggregate;
+            if (squares <= 0) continue;
+            int256 product = rows.sum(i);
+            int256 cosine = int256(Math.sqrt((uint256(product * product) << 64) / uint256(squares)));
+            scores[i] = rows.weight(i) * (product < 0 ? -cosine : cosine);
         }
         return (scores, "");
     }

@@ -6,11 +6,14 @@ import {IScore} from "../interfaces/IScore.sol";
 import {Residuals} from "../libraries/Residuals.sol";
 
 /// @title Leave-one-out on the quadratic utility: what the round would lose without a trainer.
-/// @dev s_i = w_i (4 t_i - 2 (G' w)_i + w_i g'_ii), four times the loss, with t_i = <r', u'_i> |a'| / |r'|; all 0 where
-/// reference or aggregate have no length; below 2^195 in magnitude. Dashes: the previous aggregate is projected out. The
-/// same as aggregator/scores/leave_one_out.py.
+/// @dev s_i = q_i (4 t_i - 2 (G' q)_i + q_i g'_ii), four times the loss, with t_i = <r', u'_i> |a| / |r'|; all 0 where a
+/// or r' has no length; below 2^195 in magnitude. The weights q are the rule's, long updates shortened; dashes: the
+/// previous aggregate is projected out. The same as aggregator/scores/leave_one_out.py. Hint: the weighted median.
 contract LeaveOneOut is IScore {
     using Residuals for Residuals.Rows;
+
+    /// @dev Updates longer than this many times the median length are shortened to it.
+    int256 private constant TIMES_MEDIAN = 3;
 
     error LeaveOneOut_NoReference();
 
@@ -25,13 +28,15 @@ contract LeaveOneOut is IScore {
     }
 
     /// @inheritdoc IScore
-    function score(IRule.Round calldata round, uint64[] calldata weights, bytes calldata, bytes calldata)
+    function score(IRule.Round calldata round, uint64[] calldata weights, bytes calldata, bytes calldata hints)
         external
         pure
         returns (int256[] memory scores, bytes memory)
     {
         if (!round.hasReference) revert LeaveOneOut_NoReference();
         Residuals.Rows memory rows = Residuals.read(round, weights, true);
+        if (rows.weightless()) return (new int256[](rows.updates), "");
+        rows.clip(hints, TIMES_MEDIAN);
         rows.addProducts(round.gram);
         bool known;
         (scores, known) = rows.towardReference(round);

@@ -46,7 +46,8 @@ def _questions(contract_id: str, n: int) -> Iterator[Question]:
         return
     score, weights = SCORES[contract_id], [(1 << 32) // n] * n
     for case in dearest(n, reference=score.needs_reference):
-        memory = score.score(case.products, weights, trainers=case.trainers, memory=b"").memory
+        known = {"trainers": case.trainers, "dimension": case.dimension}
+        memory = score.score(case.products, weights, memory=b"", **known).memory
         yield score_question(score, case, weights, memory)
 
 

@@ -153,10 +153,10 @@ def encode_decision(decision: Decision) -> bytes:
 def score_question(score: Score, case: Case, weights: Sequence[int], memory: bytes) -> Question:
     """Ask a score's contract about a round, with the hints of the core."""
     try:
-        scored = score.score(case.products, weights, trainers=case.trainers, memory=memory)
+        scored = score.score(case.products, weights, trainers=case.trainers, memory=memory, dimension=case.dimension)
     except RuleNotApplicable:
         return Question(score_call(case, weights, memory, b""), None, case)
-    hints = score.hints(case.products, weights, trainers=case.trainers, memory=memory)
+    hints = score.hints(case.products, weights, trainers=case.trainers, memory=memory, dimension=case.dimension)
     call = score_call(case, weights, memory, hints)
     return Question(call, encode_scored(scored.scores, scored.memory), (case, weights, memory), len(hints))
 

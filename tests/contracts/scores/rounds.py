@@ -35,20 +35,29 @@ def random_weights(rng: random.Random, case: Case) -> Weights:
     return tuple(weights)
 
 
-def two_rounds(rng: random.Random, score: Score, n: int) -> Iterator[Question]:
-    """Ask about two rounds of a job, the second with the memory of the first."""
+def random_round(rng: random.Random, score: Score, n: int) -> tuple[Case, Weights]:
+    """Draw a round, with the rows that the score needs, and weights."""
+    case = random_case(rng, n, reference=score.needs_reference)
+    case = replace(case, dimension=rng.choice([1, 2, rng.randint(1, 10**6), 2**31 - 1]))
+    return case, random_weights(rng, case)
+
+
+def rounds_of_a_job(rng: random.Random, score: Score, n: int, count: int = 3) -> Iterator[Question]:
+    """Ask about rounds of a job, each with the memory of the one before; trainers join, leave and change places."""
     memory = b""
-    for _ in range(2):
-        case = random_case(rng, n, reference=score.needs_reference)
-        weights = random_weights(rng, case)
+    for _ in range(count):
+        case, weights = random_round(rng, score, n)
+        names = rng.sample(range(1, n + 4), n)
+        case = replace(case, trainers=tuple(name.to_bytes(20, "big") for name in names))
         yield score_question(score, case, weights, memory)
-        memory = score.score(case.products, weights, trainers=case.trainers, memory=memory).memory
+        known = {"trainers": case.trainers, "memory": memory, "dimension": case.dimension}
+        memory = score.score(case.products, weights, **known).memory
 
 
 def wrong_hints(rng: random.Random, score: Score, n: int) -> Question:
     """Ask about a round with hints that are not the core's; ``expected`` stays the right answer."""
-    case = random_case(rng, n, reference=score.needs_reference)
-    weights = random_weights(rng, case)
-    hints = changed(rng, score.hints(case.products, weights, trainers=case.trainers, memory=b""))
+    case, weights = random_round(rng, score, n)
     right = score_question(score, case, weights, b"")
+    known = {"trainers": case.trainers, "memory": b"", "dimension": case.dimension}
+    hints = changed(rng, score.hints(case.products, weights, **known))
     return replace(right, call=score_call(case, weights, b"", hints))

@@ -25,7 +25,7 @@ from tests.contracts.rules.questions import (
     score_call,
     score_question,
 )
-from tests.contracts.scores.rounds import random_weights, two_rounds, wrong_hints
+from tests.contracts.scores.rounds import random_weights, rounds_of_a_job, wrong_hints
 
 SETTLING = [score.id for score in SCORES.values() if score.settles]
 MATRICES = int(os.environ.get("GRAMERCY_MATRICES", "2000"))
@@ -55,7 +55,7 @@ def test_contract_knows_its_id_and_its_rows(score: str, chain: Chain) -> None:
 @pytest.mark.parametrize("score", SETTLING)
 def test_python_and_solidity_agree(score: str, machine: PyEvm) -> None:
     rng = random.Random(f"few {score}")
-    questions = [asked for n in range(1, 13) for asked in two_rounds(rng, SCORES[score], n)]
+    questions = [asked for n in range(1, 10) for asked in rounds_of_a_job(rng, SCORES[score], n)]
     assert_answered(machine, code_of(score), questions)
     assert sum(asked.expected is not None for asked in questions) > len(questions) // 2
 
@@ -74,7 +74,7 @@ def test_extremes_agree_and_stay_below_their_bound(score: str, n: int, extra_squ
         case = extreme_case(n, signs, extra_square)
         for weights in ((WEIGHT_ONE // n,) * n, (WEIGHT_ONE, *[0] * (n - 1))):
             assert_answered(machine, code_of(score), [score_question(SCORES[score], case, weights, b"")])
-            scored = SCORES[score].score(case.products, weights, trainers=case.trainers, memory=b"")
+            scored = SCORES[score].score(case.products, weights, trainers=case.trainers, memory=b"", dimension=1)
             assert all(abs(value) < MAGNITUDE for value in scored.scores)
 
 
@@ -110,8 +110,8 @@ def test_inner_products_of_another_length_are_refused(score: str, machine: PyEvm
 def test_matrices_by_the_thousand(score: str, anvil: AnvilMachine) -> None:
     rng = random.Random(f"matrices {score}")
     for start in range(0, MATRICES, _PORTION):
-        count = min(_PORTION, MATRICES - start) // 2
-        questions = [asked for _ in range(count) for asked in two_rounds(rng, SCORES[score], small_size(rng))]
+        count = min(_PORTION, MATRICES - start) // 3
+        questions = [asked for _ in range(count) for asked in rounds_of_a_job(rng, SCORES[score], small_size(rng))]
         assert_answered(anvil, code_of(score), questions)
         wrong = [wrong_hints(rng, SCORES[score], small_size(rng)) for _ in range(count // 10)]
         assert_never_wrong(anvil, code_of(score), wrong)
@@ -121,4 +121,4 @@ def test_matrices_by_the_thousand(score: str, anvil: AnvilMachine) -> None:
 def test_matrices_of_the_largest_rounds(score: str, anvil: AnvilMachine) -> None:
     rng = random.Random(f"largest {score}")
     sizes = (32, 63, 64, 64)
-    assert_answered(anvil, code_of(score), [asked for n in sizes for asked in two_rounds(rng, SCORES[score], n)])
+    assert_answered(anvil, code_of(score), [asked for n in sizes for asked in rounds_of_a_job(rng, SCORES[score], n)])

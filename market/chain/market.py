@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from aggregator.srs import VerifyingKey
 from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS, load_artifact
 from market.chain.market_encoding import (
     DECODERS,
-    decode_id,
+    encode_id,
     encode_point,
     encode_settlement,
     encode_terms,
@@ -246,32 +247,30 @@ class MarketClient:
 
         A contract can *say* any digest: anybody may deploy the verifier's code with constants of his own. So the code
         is compared whole with what the published constructor makes of ``key`` and of the rules' and scores' contracts
-        that the verifier names, run by the node; and those contracts' code with what is published for their ids.
+        that the verifier asks, run by the node; and those contracts' code with what is published for their ids.
         """
         artifact = load_artifact("GramVerifier")
         factory = self.w3.eth.contract(abi=artifact.abi, bytecode=HexStr(artifact.bytecode))
-        with refusals(ALL_ABIS):
+        with contextlib.suppress(ContractRefused), refusals(ALL_ABIS):
             code = bytes(self.w3.eth.get_code(Web3.to_checksum_address(verifier)))
             if not artifact.matches(code):
                 return False
-            rules = self._registered(verifier, "rules", "ruleOf", RULE_CONTRACTS)
-            scores = self._registered(verifier, "scores", "scoreOf", SCORE_CONTRACTS)
+            rules = self._registered(verifier, "ruleOf", RULE_CONTRACTS)
+            scores = self._registered(verifier, "scoreOf", SCORE_CONTRACTS)
             if rules is None or scores is None:
                 return False
             creation = factory.constructor(key.words(), rules, scores).data_in_transaction
             return bytes(self.w3.eth.call({"data": creation})) == code
+        return False
 
-    def _registered(
-        self, verifier: Address, ids: str, contract_of: str, published: Mapping[str, str]
-    ) -> list[Address] | None:
-        """Return the contracts that a verifier names; None if one is not what is published for its id."""
+    def _registered(self, verifier: Address, contract_of: str, published: Mapping[str, str]) -> list[Address] | None:
+        """Return the contracts that a verifier asks for all ids; None if one is not what is published for its id."""
         view = self.w3.eth.contract(address=Web3.to_checksum_address(verifier), abi=load_artifact("GramVerifier").abi)
         found: list[Address] = []
-        for word in view.functions[ids]().call():
-            name = published.get(decode_id(word))
-            address: Address = view.functions[contract_of](word).call()
+        for name, contract in published.items():
+            address: Address = view.functions[contract_of](encode_id(name)).call()
             code = self.w3.eth.get_code(Web3.to_checksum_address(address))
-            if name is None or not load_artifact(name).matches(bytes(code)):
+            if not load_artifact(contract).matches(bytes(code)):
                 return None
             found.append(address)
         return found

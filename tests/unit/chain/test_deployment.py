@@ -8,15 +8,18 @@ from typing import Any, cast
 import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from eth_typing import HexStr
+from eth_typing import ChecksumAddress, HexStr
 from web3 import Web3
 
 from aggregator.bn254 import GENERATOR
 from aggregator.errors import InvalidSrs
+from aggregator.rules import RULES
+from aggregator.scores import SCORES
 from aggregator.srs import VerifyingKey, development_srs
-from market.chain.artifacts import load_artifact
+from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS, load_artifact
 from market.chain.deployment import Deployment, deploy
 from market.chain.market import MarketClient
+from market.chain.market_encoding import decode_id, encode_id
 from market.chain.transactions import send
 from market.domain import LOCAL_CHAIN_IDS, KeyPublished
 from market.errors import WrongChain
@@ -56,13 +59,53 @@ def test_a_verifier_that_lies_about_its_reference_string_is_not_known(
     place = code.find(tau_x)
     assert place > 0
     code[place : place + 32] = b"\7" * 32
-    # PUSH2 length, DUP1, PUSH1 11, PUSH0, CODECOPY, PUSH0, RETURN: returns what follows as the contract's code
-    creation = bytes.fromhex("61" + len(code).to_bytes(2, "big").hex() + "80600a5f395ff3") + bytes(code)
-    forged = send(w3, account, cast(Any, {"data": HexStr("0x" + creation.hex())}))["contractAddress"]
-    assert forged is not None
+    forged = _create(w3, account, _creation(bytes(code)))
     assert client.srs_digest(forged) == key.digest
     assert load_artifact("GramVerifier").matches(bytes(w3.eth.get_code(forged)))
     assert not client.verifier_is_known(forged, key)
+
+
+@pytest.mark.parametrize("contract_id", ["mean", "shapley"])
+def test_a_verifier_that_asks_another_contract_is_not_known(
+    contract_id: str, client: MarketClient, w3: Web3, account: LocalAccount, deployment: Deployment, key: VerifyingKey
+) -> None:
+    """The genuine verifier and reference string, and one rule or score of somebody's own under a genuine id."""
+    view = w3.eth.contract(
+        address=Web3.to_checksum_address(deployment.verifier), abi=load_artifact("GramVerifier").abi
+    ).functions
+    word = encode_id(contract_id)
+    # PUSH32 id, PUSH0, MSTORE, PUSH1 32, PUSH0, RETURN: whatever it is asked, it says its id
+    own = _create(w3, account, _creation(b"\x7f" + word + bytes.fromhex("5f5260205ff3")))
+    rules = [own if name == contract_id else view.ruleOf(encode_id(name)).call() for name in RULE_CONTRACTS]
+    scores = [own if name == contract_id else view.scoreOf(encode_id(name)).call() for name in SCORE_CONTRACTS]
+    genuine = load_artifact("GramVerifier")
+    factory = w3.eth.contract(abi=genuine.abi, bytecode=HexStr(genuine.bytecode))
+    forged = _create(
+        w3, account, bytes.fromhex(factory.constructor(key.words(), rules, scores).data_in_transaction[2:])
+    )
+    assert bytes(w3.eth.get_code(forged)) == bytes(w3.eth.get_code(Web3.to_checksum_address(deployment.verifier)))
+    assert not client.verifier_is_known(forged, key)
+
+
+def test_every_rule_and_score_that_settles_is_deployed(w3: Web3, deployment: Deployment) -> None:
+    assert set(RULE_CONTRACTS) == {rule.id for rule in RULES.values() if rule.settles}
+    assert set(SCORE_CONTRACTS) == {score.id for score in SCORES.values() if score.settles}
+    view = w3.eth.contract(
+        address=Web3.to_checksum_address(deployment.verifier), abi=load_artifact("GramVerifier").abi
+    ).functions
+    assert [decode_id(word) for word in view.rules().call()] == list(RULE_CONTRACTS)
+    assert [decode_id(word) for word in view.scores().call()] == list(SCORE_CONTRACTS)
+
+
+def _creation(code: bytes) -> bytes:
+    """Return creation code that makes ``code`` the contract's: PUSH2 length, DUP1, PUSH1 10, PUSH0, CODECOPY, ..."""
+    return bytes.fromhex("61" + len(code).to_bytes(2, "big").hex() + "80600a5f395ff3") + code
+
+
+def _create(w3: Web3, account: LocalAccount, creation: bytes) -> ChecksumAddress:
+    address = send(w3, account, cast(Any, {"data": HexStr("0x" + creation.hex())}))["contractAddress"]
+    assert address is not None
+    return address
 
 
 def test_what_is_no_verifier_names_no_reference_string(client: MarketClient, deployment: Deployment) -> None:

@@ -46,8 +46,8 @@ def _questions(contract_id: str, n: int) -> Iterator[Question]:
         return
     score, weights = SCORES[contract_id], [(1 << 32) // n] * n
     for case in dearest(n, reference=score.needs_reference):
-        known = {"trainers": case.trainers, "dimension": case.dimension}
-        memory = score.score(case.products, weights, memory=b"", **known).memory
+        scored = score.score(case.products, weights, trainers=case.trainers, memory=b"", dimension=case.dimension)
+        memory = scored.memory
         yield score_question(score, case, weights, memory)
 
 

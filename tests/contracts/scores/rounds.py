@@ -50,14 +50,14 @@ def rounds_of_a_job(rng: random.Random, score: Score, n: int, count: int = 3) ->
         names = rng.sample(range(1, n + 4), n)
         case = replace(case, trainers=tuple(name.to_bytes(20, "big") for name in names))
         yield score_question(score, case, weights, memory)
-        known = {"trainers": case.trainers, "memory": memory, "dimension": case.dimension}
-        memory = score.score(case.products, weights, **known).memory
+        memory = score.score(
+            case.products, weights, trainers=case.trainers, memory=memory, dimension=case.dimension
+        ).memory
 
 
 def wrong_hints(rng: random.Random, score: Score, n: int) -> Question:
     """Ask about a round with hints that are not the core's; ``expected`` stays the right answer."""
     case, weights = random_round(rng, score, n)
     right = score_question(score, case, weights, b"")
-    known = {"trainers": case.trainers, "memory": b"", "dimension": case.dimension}
-    hints = changed(rng, score.hints(case.products, weights, **known))
-    return replace(right, call=score_call(case, weights, b"", hints))
+    hints = score.hints(case.products, weights, trainers=case.trainers, memory=b"", dimension=case.dimension)
+    return replace(right, call=score_call(case, weights, b"", changed(rng, hints)))

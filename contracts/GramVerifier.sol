@@ -6,11 +6,9 @@ import {IRule} from "./interfaces/IRule.sol";
 import {IScore} from "./interfaces/IScore.sol";
 import {AggregateFault} from "./libraries/AggregateFault.sol";
 import {Bn254} from "./libraries/Bn254.sol";
-import {Carried} from "./libraries/Carried.sol";
 import {GramArgument} from "./libraries/GramArgument.sol";
-import {History} from "./libraries/History.sol";
 import {ReferenceString} from "./libraries/ReferenceString.sol";
-import {Settling} from "./libraries/Settling.sol";
+import {Registry} from "./libraries/Registry.sol";
 
 /// @title Verifies settlements from a proof of the inner products.
 /// @notice Proven is, for the commitments that the trainers and the owner made: the posted products are those of the
@@ -20,60 +18,23 @@ import {Settling} from "./libraries/Settling.sol";
 /// that an update is any good.
 /// @dev Its rules and scores are contracts that it is told when it is created, for ever. Holds no funds. It trusts its
 /// reference string: whoever knows its secrets can prove anything.
-contract GramVerifier is IProofVerifier, GramArgument, AggregateFault {
+contract GramVerifier is IProofVerifier, GramArgument, AggregateFault, Registry {
     using Bn254 for Bn254.Sum;
-
-    /// @dev Id of the score that splits the part of a budget that does not depend on the reference.
-    bytes32 private constant FLOOR = "alignment";
-
-    bytes32[] private _rules;
-    bytes32[] private _scores;
-    mapping(bytes32 id => IRule) public ruleOf;
-    mapping(bytes32 id => IScore) public scoreOf;
 
     error Gram_WrongChain(uint256 posted, uint256 expected);
     error Gram_WrongAggregate(bytes32 posted, bytes32 expected);
-    error Gram_UnknownRule(bytes32 rule);
-    error Gram_UnknownScore(bytes32 score);
-    error Gram_DuplicateId(bytes32 id);
-    error Gram_WrongMemory(bytes32 posted, bytes32 expected);
 
     /// @param words The reference string's eighteen words, see ReferenceString.
     constructor(uint256[18] memory words, IRule[] memory ruleContracts, IScore[] memory scoreContracts)
         ReferenceString(words)
-    {
-        for (uint256 i = 0; i < ruleContracts.length; ++i) {
-            bytes32 id = ruleContracts[i].id();
-            if (address(ruleOf[id]) != address(0)) revert Gram_DuplicateId(id);
-            ruleOf[id] = ruleContracts[i];
-            _rules.push(id);
-        }
-        for (uint256 i = 0; i < scoreContracts.length; ++i) {
-            bytes32 id = scoreContracts[i].id();
-            if (address(scoreOf[id]) != address(0)) revert Gram_DuplicateId(id);
-            scoreOf[id] = scoreContracts[i];
-            _scores.push(id);
-        }
-        if (address(scoreOf[FLOOR]) == address(0)) revert Gram_UnknownScore(FLOOR);
-    }
-
-    /// @notice Ids of the rules that it knows.
-    function rules() external view returns (bytes32[] memory) {
-        return _rules;
-    }
-
-    /// @notice Ids of the scores that it knows.
-    function scores() external view returns (bytes32[] memory) {
-        return _scores;
-    }
+        Registry(ruleContracts, scoreContracts)
+    {}
 
     /// @inheritdoc IProofVerifier
     /// @dev Cheap checks come first, so that a wrong settlement costs its sender little.
     function verify(Statement calldata s, bytes calldata proof) external view {
         if (s.gram.chainId != block.chainid) revert Gram_WrongChain(s.gram.chainId, block.chainid);
-        (Carried.Memories memory memories, bytes calldata history) = Carried.split(s.witness.carried, s.memoryDigest);
-        Settling.check(s, _contracts(s.gram.rule, s.gram.score), memories);
-        _checkCarried(s, memories, history);
+        _checkOutcome(s);
         _verifyGram(s.gram, proof);
         _checkAggregate(s);
     }
@@ -97,26 +58,7 @@ contract GramVerifier is IProofVerifier, GramArgument, AggregateFault {
         view
         returns (bool)
     {
-        (IRule r, IScore s) = (ruleOf[rule], scoreOf[score]);
-        if (address(r) == address(0) || address(s) == address(0)) return false;
-        if (!hasReference && (r.needsReference() || s.needsReference())) return false;
-        return dimension + MASK_COEFFICIENTS <= srsSize;
-    }
-
-    /// @dev That the running sums are rows only where they follow from what was carried, and what the next round is
-    /// given.
-    function _checkCarried(Statement calldata s, Carried.Memories memory memories, bytes calldata history) private view {
-        GramStatement calldata q = s.gram;
-        bytes memory sums =
-            q.history ? History.advance(history, q.trainers, q.commitments, q.scaleExponent) : bytes(history);
-        bytes32 digest = Carried.digest(memories, sums);
-        if (digest != s.nextMemoryDigest) revert Gram_WrongMemory(s.nextMemoryDigest, digest);
-    }
-
-    function _contracts(bytes32 rule, bytes32 score) private view returns (Settling.Contracts memory c) {
-        c = Settling.Contracts(ruleOf[rule], scoreOf[score], scoreOf[FLOOR]);
-        if (address(c.rule) == address(0)) revert Gram_UnknownRule(rule);
-        if (address(c.score) == address(0)) revert Gram_UnknownScore(score);
+        return _knows(rule, score, hasReference) && dimension + MASK_COEFFICIENTS <= srsSize;
     }
 
     /// @dev sum_i w_i C_i, with the weights that have just been checked and commitments that the argument has.

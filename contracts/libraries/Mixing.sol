@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IRule} from "../interfaces/IRule.sol";
 import {Nearest} from "./Nearest.sol";
 
 /// @title Nearest-neighbour mixing (Allouah et al., AISTATS 2023), on squared distances alone.
@@ -23,40 +24,27 @@ library Mixing {
     uint256 private constant SPREAD = (1 << 189) | (1 << 126) | (1 << 63) | 1;
     uint256 private constant LANES_OF_64 = (1 << 192) | (1 << 128) | (1 << 64) | 1;
 
-    /// @dev B, one mask a row: the updates whose distance key is at most the hinted threshold. An update's own key is
-    /// its row's least, so it is always mixed into its row.
-    function masks(uint256 table, uint256 n, uint256 k, bytes calldata hints)
+    /// @dev B, one mask a row, and the Krum scores of the mixed rows but for a number that all of them share.
+    /// @param k Updates mixed into a row.
+    /// @param hints The farthest update mixed into each row; then the farthest neighbour counted in each Krum score.
+    function krumScores(IRule.Round calldata round, uint256 k, uint256 neighbours, bytes calldata hints)
         internal
         pure
-        returns (uint256[] memory mixed)
+        returns (uint256[] memory mixed, uint256[] memory scores)
     {
-        uint256 length = Nearest.rowBytes(n);
-        mixed = new uint256[](n);
-        unchecked {
-            for (uint256 i = 0; i < n; ++i) {
-                uint256 row = table + i * length;
-                mixed[i] = Nearest.maskUpTo(row, length, Nearest.threshold(row, hints, i), k, i);
-            }
-        }
-    }
-
-    /// @dev From the table of distance keys to that of the mixed rows; the memory of the former is used again.
-    function mixedKeys(uint256 table, uint256 n, uint256[] memory mixed) internal pure {
+        uint256 n = round.updates;
+        (uint256 gram, uint256 columns, uint256 gramStride) = Nearest.products(round);
         uint256 words = (n + 2) / 3;
         uint256 stride = words << 5;
-        uint256 rows = (n + 5) & ~uint256(3);
-        uint256 first = Nearest.allocate(rows * stride);
-        uint256 second = Nearest.allocate(rows * stride);
-        uint256 halves = Nearest.allocate(96 * words);
-        uint256 scratch = _scratch(table, n, stride);
-        _pack(table, n, first, stride);
+        uint256 first = Nearest.allocate(((n + 5) & ~uint256(3)) * stride);
+        uint256 second = Nearest.allocate(((n + 5) & ~uint256(3)) * stride);
+        mixed = _masks(gram, columns, gramStride, first, n, k, hints);
+        uint256 scratch = _scratch(gram, n, stride);
         _combine(first, second, stride, mixed, scratch);
         _transpose(second, first, stride, words);
         _combine(first, second, stride, mixed, scratch);
-        _fillHalves(halves, second, n, stride);
-        for (uint256 i = 0; i < n; ++i) {
-            _fillRow(table, n, second, stride, halves, i);
-        }
+        _fillHalves(columns, second, n, stride);
+        scores = _mixedSums(second, columns, stride, n, neighbours, hints);
     }
 
     /// @dev w_j = floor(sum of the weights of mixed rows that j is part of / k), and who is part of an accepted one.
@@ -90,27 +78,50 @@ library Mixing {
         }
     }
 
-    /// @dev Rows of squared distances, three to a word.
-    function _pack(uint256 table, uint256 n, uint256 target, uint256 stride) private pure {
-        uint256 length = Nearest.rowBytes(n);
+    /// @dev For each update the k nearest, itself among them; and rows of squared distances, three to a word.
+    function _masks(
+        uint256 gram,
+        uint256 columns,
+        uint256 gramStride,
+        uint256 packed,
+        uint256 n,
+        uint256 k,
+        bytes calldata hints
+    ) private pure returns (uint256[] memory mixed) {
+        mixed = new uint256[](n);
+        unchecked {
+            for (uint256 i = 0; i < n; ++i) {
+                (uint256 base, uint256 highest) = Nearest.threshold(gram, columns, i, Nearest.hinted(hints, i));
+                uint256 mask = _packRow(gram, columns, packed, n, base, highest) | (1 << i);
+                Nearest.checkCount(mask, k, i);
+                mixed[i] = mask;
+                gram += gramStride;
+                packed += ((n + 2) / 3) << 5;
+            }
+        }
+    }
+
+    /// @dev Packs a row of squared distances; says which of its keys are at most `highest`.
+    function _packRow(uint256 row, uint256 columns, uint256 packed, uint256 n, uint256 base, uint256 highest)
+        private
+        pure
+        returns (uint256 mask)
+    {
         assembly ("memory-safe") {
-            for { let end := add(table, mul(n, length)) } lt(table, end) { table := add(table, length) } {
-                let word := target
-                let halt := add(table, shl(5, n))
-                for { let key := table } lt(key, halt) { key := add(key, 96) } {
-                    mstore(
-                        word,
-                        or(
-                            and(shr(16, mload(key)), LANE),
-                            or(
-                                shl(84, and(shr(16, mload(add(key, 32))), LANE)),
-                                shl(168, and(shr(16, mload(add(key, 64))), LANE))
-                            )
-                        )
-                    )
-                    word := add(word, 32)
-                }
-                target := add(target, stride)
+            highest := add(highest, 1)
+            for { let bit := 1 } lt(bit, shl(n, 1)) { bit := shl(3, bit) } {
+                let key := add(base, sub(mload(columns), shl(17, mload(row))))
+                let bits := lt(key, highest)
+                let word := shr(16, key)
+                key := add(base, sub(mload(add(columns, 32)), shl(17, mload(add(row, 32)))))
+                bits := or(bits, shl(1, lt(key, highest)))
+                word := or(word, shl(84, shr(16, key)))
+                key := add(base, sub(mload(add(columns, 64)), shl(17, mload(add(row, 64)))))
+                mask := or(mask, mul(bit, or(bits, shl(2, lt(key, highest)))))
+                mstore(packed, or(word, shl(168, shr(16, key))))
+                row := add(row, 96)
+                columns := add(columns, 96)
+                packed := add(packed, 32)
             }
         }
     }
@@ -141,11 +152,10 @@ library Mixing {
     }
 
     /// @dev Where the partial sums go: `size` bytes for each of the 16 subsets of each four of n rows, for eight fours at
-    /// a time. In the table's own memory if they fit.
-    function _scratch(uint256 table, uint256 n, uint256 stride) private pure returns (uint256) {
-        uint256 size = stride < PART ? stride : PART;
-        uint256 length = 4 * ((n + 31) & ~uint256(31)) * size;
-        return length > n * Nearest.rowBytes(n) ? Nearest.allocate(length) : table;
+    /// a time. In the memory of the inner products, of which there are n * n or more, if they fit.
+    function _scratch(uint256 gram, uint256 n, uint256 stride) private pure returns (uint256) {
+        uint256 length = 4 * ((n + 31) & ~uint256(31)) * (stride < PART ? stride : PART);
+        return length > n * n * 32 ? Nearest.allocate(length) : gram;
     }
 
     function _clear(uint256 start, uint256 size) private pure {
@@ -270,24 +280,57 @@ library Mixing {
         }
     }
 
-    /// @dev Keys of row i: 2^128 + (2^90 + E_il - E_ii / 2 - E_ll / 2) * 2^16 + l; its own comes first.
-    function _fillRow(uint256 table, uint256 n, uint256 sums, uint256 stride, uint256 halves, uint256 i) private pure {
-        uint256 row = table + i * Nearest.rowBytes(n);
-        assembly ("memory-safe") {
-            let own := mload(add(halves, shl(5, i)))
-            let base := add(add(ONE, shl(16, OFFSET)), sub(own, i))
-            let word := add(sums, mul(i, stride))
-            let to := row
-            for { let halt := add(row, shl(5, n)) } lt(to, halt) { to := add(to, 96) } {
-                let lanes := mload(word)
-                mstore(to, add(add(base, mload(halves)), shl(16, and(lanes, LANE))))
-                mstore(add(to, 32), add(add(base, mload(add(halves, 32))), shl(16, and(shr(84, lanes), LANE))))
-                mstore(add(to, 64), add(add(base, mload(add(halves, 64))), shl(16, shr(168, lanes))))
-                halves := add(halves, 96)
-                word := add(word, 32)
+    /// @dev Krum scores of the mixed rows, from keys 2^128 + (2^90 + E_il - E_ii / 2 - E_ll / 2) * 2^16 + l.
+    function _mixedSums(
+        uint256 row,
+        uint256 halves,
+        uint256 stride,
+        uint256 n,
+        uint256 neighbours,
+        bytes calldata hints
+    ) private pure returns (uint256[] memory scores) {
+        scores = new uint256[](n);
+        unchecked {
+            for (uint256 i = 0; i < n; ++i) {
+                uint256 base;
+                assembly ("memory-safe") {
+                    base := add(add(ONE, shl(16, OFFSET)), sub(mload(add(halves, shl(5, i))), i))
+                }
+                uint256 highest = base + _part(row, halves, Nearest.hinted(hints, n + i));
+                uint256 sum = _sumUpTo(row, halves, n, base, highest);
+                scores[i] = Nearest.sumOf(sum, ONE + (OFFSET << 16) + i, highest, neighbours, n + i);
+                row += stride;
             }
-            mstore(add(row, shl(5, i)), ONE)
         }
-        Nearest.fillUp(row, n);
+    }
+
+    /// @dev The part of a key that goes with row and column, for the column at `offset` of `halves`.
+    function _part(uint256 row, uint256 halves, uint256 offset) private pure returns (uint256 part) {
+        assembly ("memory-safe") {
+            let l := shr(5, offset)
+            let lane := and(shr(mul(84, mod(l, 3)), mload(add(row, shl(5, div(l, 3))))), LANE)
+            part := add(mload(add(halves, offset)), shl(16, lane))
+        }
+    }
+
+    /// @dev Sum of those of a row's keys that are at most `highest`.
+    function _sumUpTo(uint256 row, uint256 halves, uint256 n, uint256 base, uint256 highest)
+        private
+        pure
+        returns (uint256 sum)
+    {
+        assembly ("memory-safe") {
+            let above := add(highest, 1)
+            for { let end := add(halves, shl(5, n)) } lt(halves, end) { halves := add(halves, 96) } {
+                let lanes := mload(row)
+                let a := add(add(base, mload(halves)), shl(16, and(lanes, LANE)))
+                sum := add(sum, mul(a, lt(a, above)))
+                let b := add(add(base, mload(add(halves, 32))), and(shr(68, lanes), shl(16, LANE)))
+                sum := add(sum, mul(b, lt(b, above)))
+                let c := add(add(base, mload(add(halves, 64))), shl(16, shr(168, lanes)))
+                sum := add(sum, mul(c, lt(c, above)))
+                row := add(row, 32)
+            }
+        }
     }
 }

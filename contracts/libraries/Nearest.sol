@@ -4,19 +4,20 @@ pragma solidity 0.8.37;
 import {IRule} from "../interfaces/IRule.sol";
 import {GramMatrix} from "./GramMatrix.sol";
 
-/// @title The k nearest updates of each update, and the k smallest of a list, counted instead of sorted.
-/// @dev A key orders values that are not negative, and equal ones by position: 2^128 + value * 2^16 + position. Keys of a
-/// row differ, so if exactly k of them are at most some threshold, those are the k smallest, whatever the threshold is.
-/// A hint names the position whose key is the threshold. Added up, the keys that pass give their number (from bit 128)
-/// and the sum of their values (bits 16 to 127). Values are below 2^104, and positions below 256, so neither spills over.
-/// Rows are as long as the next multiple of four words; FILLER is at the end, and no sum with it looks like a count.
+/// @title The k smallest of a list, and their sum, counted instead of sorted.
+/// @dev A key orders values that are not negative, and equal ones by position: 2^128 + value * 2^16 + position. The keys
+/// of a list differ, so if exactly k of them are at most some threshold, those are the k smallest, whatever the threshold
+/// is. A hint names the position whose key is the threshold. Added up, the keys that pass give their number (from bit
+/// 128) and the sum of their values (bits 16 to 127): values are below 2^103, positions below 256, and lists no longer.
+/// Loops take several entries at once; FILLER behind a list is no key, and no sum with it looks like a count.
 library Nearest {
     error Nearest_TooFewUpdates(uint256 updates);
     error Nearest_WrongHint(uint256 place);
     error Nearest_WrongHintLength(uint256 length, uint256 expected);
 
-    uint256 private constant ONE = 1 << 128;
-    uint256 private constant FILLER = 1 << 200;
+    uint256 internal constant ONE = 1 << 128;
+    uint256 internal constant FILLER = 1 << 200;
+    uint256 private constant FILLERS = 4;
 
     /// @dev f, capped at (n - 3) / 2, the most that n updates tolerate.
     function tolerated(uint256 n, uint256 byzantine) internal pure returns (uint256) {
@@ -37,108 +38,121 @@ library Nearest {
         if (hints.length != expected) revert Nearest_WrongHintLength(hints.length, expected);
     }
 
-    /// @dev The threshold that a row's hint names.
-    function threshold(uint256 row, bytes calldata hints, uint256 place) internal pure returns (uint256 value) {
+    /// @dev The position that a hint names, in bytes from the start of a list of words.
+    function hinted(bytes calldata hints, uint256 place) internal pure returns (uint256 offset) {
         assembly ("memory-safe") {
-            value := mload(add(row, shl(5, byte(0, calldataload(add(hints.offset, place))))))
+            offset := shl(5, byte(0, calldataload(add(hints.offset, place))))
         }
     }
 
-    /// @dev Bytes of a row of n keys.
-    function rowBytes(uint256 n) internal pure returns (uint256) {
-        return ((n + 3) & ~uint256(3)) << 5;
-    }
-
-    /// @dev Sum of the keys of a row that are at most `highest`; reverts unless there are `count` of them.
-    function sumUpTo(uint256 row, uint256 length, uint256 highest, uint256 count, uint256 place)
+    /// @dev The inner products, m = n + extras to a row, and behind them for each update g_jj * 2^16 + j, then FILLERs.
+    /// So a loop that reads a few entries beyond the last row finds no number that it could take for an inner product.
+    function products(IRule.Round calldata round)
         internal
         pure
-        returns (uint256 sum)
+        returns (uint256 rows, uint256 columns, uint256 stride)
     {
+        uint256 n = round.updates;
+        uint256 m = n + extras(round);
+        stride = m << 5;
+        int256[] memory g = GramMatrix.unpack(round.gram, n, m - n);
+        columns = allocate((n + FILLERS) << 5);
         assembly ("memory-safe") {
-            let above := add(highest, 1)
-            for { let end := add(row, length) } lt(row, end) { row := add(row, 128) } {
-                let a := mload(row)
-                let b := mload(add(row, 32))
-                let c := mload(add(row, 64))
-                let d := mload(add(row, 96))
-                sum :=
-                    add(
-                        sum,
-                        add(
-                            add(mul(a, lt(a, above)), mul(b, lt(b, above))),
-                            add(mul(c, lt(c, above)), mul(d, lt(d, above)))
-                        )
-                    )
+            rows := add(g, 32)
+            let diagonal := rows
+            for { let j := 0 } lt(j, n) { j := add(j, 1) } {
+                mstore(add(columns, shl(5, j)), add(shl(16, mload(diagonal)), j))
+                diagonal := add(diagonal, shl(5, add(m, 1)))
             }
         }
-        if (sum >> 128 != count) revert Nearest_WrongHint(place);
-        return (sum & (ONE - 1)) >> 16;
+        fillUp(columns + (n << 5));
     }
 
-    /// @dev Which keys of a row are at most `highest`, one bit each; reverts unless there are `count` of them.
-    function maskUpTo(uint256 row, uint256 length, uint256 highest, uint256 count, uint256 place)
+    /// @dev Krum scores: each update's sum of squared distances to its k nearest others.
+    function distanceSums(IRule.Round calldata round, uint256 k, bytes calldata hints)
+        internal
+        pure
+        returns (uint256[] memory sums)
+    {
+        (uint256 row, uint256 columns, uint256 stride) = products(round);
+        uint256 n = round.updates;
+        sums = new uint256[](n);
+        unchecked {
+            for (uint256 i = 0; i < n; ++i) {
+                (uint256 base, uint256 highest) = threshold(row, columns, i, hinted(hints, i));
+                base += ONE;
+                highest += ONE;
+                sums[i] = sumOf(_sumUpTo(row, columns, n, base, highest), ONE + i, highest, k, i);
+                row += stride;
+            }
+        }
+    }
+
+    /// @dev The key of squared distance (i, j), less 2^128, is base + column_j - 2^17 g_ij.
+    function threshold(uint256 row, uint256 columns, uint256 i, uint256 offset)
+        internal
+        pure
+        returns (uint256 base, uint256 highest)
+    {
+        assembly ("memory-safe") {
+            base := sub(mload(add(columns, shl(5, i))), i)
+            highest := add(base, sub(mload(add(columns, offset)), shl(17, mload(add(row, offset)))))
+        }
+    }
+
+    /// @dev The sum of values behind a sum of keys. `own` is the key of the update itself, which does not count.
+    function sumOf(uint256 sum, uint256 own, uint256 highest, uint256 count, uint256 place)
+        internal
+        pure
+        returns (uint256)
+    {
+        unchecked {
+            if (own <= highest) sum -= own;
+            if (sum >> 128 != count) revert Nearest_WrongHint(place);
+            return (sum & (ONE - 1)) >> 16;
+        }
+    }
+
+    /// @dev The `count` smallest of some values, one bit each.
+    function smallest(uint256[] memory values, uint256 count, bytes calldata hints, uint256 place)
         internal
         pure
         returns (uint256 mask)
     {
-        assembly ("memory-safe") {
-            let above := add(highest, 1)
-            for { let at := add(row, length) } gt(at, row) {} {
-                at := sub(at, 128)
-                mask :=
-                    or(
-                        shl(4, mask),
-                        or(
-                            or(shl(3, lt(mload(add(at, 96)), above)), shl(2, lt(mload(add(at, 64)), above))),
-                            or(shl(1, lt(mload(add(at, 32)), above)), lt(mload(at), above))
-                        )
-                    )
-            }
-        }
-        uint256 ones = 0;
-        unchecked {
-            for (uint256 rest = mask; rest != 0; rest &= rest - 1) {
-                ++ones;
-            }
-        }
-        if (ones != count) revert Nearest_WrongHint(place);
-    }
-
-    /// @dev The keys' table of n rows: |u_i - u_j|^2 from the posted upper triangle; an update comes first in its own row.
-    function distanceKeys(bytes calldata gram, uint256 n, uint256 others) internal pure returns (uint256 table) {
-        uint256 expected = GramMatrix.packedLength(n, others);
-        if (gram.length != expected) revert GramMatrix.Gram_WrongLength("gram", gram.length, expected);
-        uint256 length = rowBytes(n);
-        table = allocate(n * length + 96);
-        uint256 norms = _shiftedNorms(gram, n);
-        uint256 source = _start(gram);
-        for (uint256 i = 0; i < n; ++i) {
-            source = _fillRow(table, length, norms, source, i, n);
-        }
-    }
-
-    /// @dev Keys of a list of n values.
-    function listKeys(uint256[] memory values) internal pure returns (uint256 row) {
+        uint256 highest;
         uint256 n = values.length;
-        row = allocate(rowBytes(n));
         unchecked {
             for (uint256 i = 0; i < n; ++i) {
-                uint256 key = ONE + (values[i] << 16) + i;
-                assembly ("memory-safe") {
-                    mstore(add(row, shl(5, i)), key)
-                }
+                values[i] = (values[i] << 16) + i;
+            }
+            uint256 offset = hinted(hints, place);
+            assembly ("memory-safe") {
+                highest := mload(add(add(values, 32), offset))
+            }
+            for (uint256 i = 0; i < n; ++i) {
+                if (values[i] <= highest) mask |= 1 << i;
             }
         }
-        fillUp(row, n);
+        checkCount(mask, count, place);
     }
 
-    /// @dev Puts FILLER behind a row's n keys.
-    function fillUp(uint256 row, uint256 n) internal pure {
-        assembly ("memory-safe") {
-            for { let end := and(add(n, 3), not(3)) } lt(n, end) { n := add(n, 1) } {
-                mstore(add(row, shl(5, n)), FILLER)
+    /// @dev Reverts unless `count` bits are set.
+    function checkCount(uint256 mask, uint256 count, uint256 place) internal pure {
+        unchecked {
+            for (; mask != 0; mask &= mask - 1) {
+                --count;
             }
+        }
+        if (count != 0) revert Nearest_WrongHint(place);
+    }
+
+    /// @dev FILLERs from `end` on.
+    function fillUp(uint256 end) internal pure {
+        assembly ("memory-safe") {
+            mstore(end, FILLER)
+            mstore(add(end, 32), FILLER)
+            mstore(add(end, 64), FILLER)
+            mstore(add(end, 96), FILLER)
         }
     }
 
@@ -150,48 +164,25 @@ library Nearest {
         }
     }
 
-    /// @dev g_jj * 2^16 for each j.
-    function _shiftedNorms(bytes calldata gram, uint256 n) private pure returns (uint256 norms) {
-        norms = allocate(n << 5);
-        assembly ("memory-safe") {
-            let source := gram.offset
-            for { let j := 0 } lt(j, n) { j := add(j, 1) } {
-                mstore(add(norms, shl(5, j)), shl(16, sar(192, calldataload(source))))
-                source := add(source, shl(3, sub(n, j)))
-            }
-        }
-    }
-
-    function _start(bytes calldata gram) private pure returns (uint256 source) {
-        assembly ("memory-safe") {
-            source := gram.offset
-        }
-    }
-
-    /// @dev Row i from its diagonal on, and column i below it. Keys at (i, j) and (j, i) differ in the position only.
-    function _fillRow(uint256 table, uint256 length, uint256 norms, uint256 source, uint256 i, uint256 n)
+    /// @dev Sum of those of a row's keys that are at most `highest`. A key is base + column - 2^17 g_ij.
+    function _sumUpTo(uint256 row, uint256 columns, uint256 n, uint256 base, uint256 highest)
         private
         pure
-        returns (uint256 next)
+        returns (uint256 sum)
     {
-        fillUp(table + i * length, n);
         assembly ("memory-safe") {
-            let across := add(table, add(mul(i, length), shl(5, i)))
-            mstore(across, ONE)
-            let down := add(across, length)
-            let norm := add(norms, shl(5, i))
-            let base := add(mload(norm), ONE)
-            source := add(source, 8)
-            for { let j := add(i, 1) } lt(j, n) { j := add(j, 1) } {
-                across := add(across, 32)
-                norm := add(norm, 32)
-                let key := add(base, sub(mload(norm), shl(17, sar(192, calldataload(source)))))
-                mstore(across, add(key, j))
-                mstore(down, add(key, i))
-                down := add(down, length)
-                source := add(source, 8)
+            let above := add(highest, 1)
+            for { let end := add(row, shl(5, n)) } lt(row, end) { row := add(row, 128) } {
+                let a := add(base, sub(mload(columns), shl(17, mload(row))))
+                sum := add(sum, mul(a, lt(a, above)))
+                let b := add(base, sub(mload(add(columns, 32)), shl(17, mload(add(row, 32)))))
+                sum := add(sum, mul(b, lt(b, above)))
+                let c := add(base, sub(mload(add(columns, 64)), shl(17, mload(add(row, 64)))))
+                sum := add(sum, mul(c, lt(c, above)))
+                let d := add(base, sub(mload(add(columns, 96)), shl(17, mload(add(row, 96)))))
+                sum := add(sum, mul(d, lt(d, above)))
+                columns := add(columns, 128)
             }
-            next := source
         }
     }
 }

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {IRule} from "../interfaces/IRule.sol";
-import {Krum} from "../libraries/Krum.sol";
 import {Nearest} from "../libraries/Nearest.sol";
 import {StakeWeights} from "../libraries/StakeWeights.sol";
 
@@ -35,8 +34,8 @@ contract MultiKrum is IRule {
         uint256 n = round.updates;
         uint256 f = Nearest.tolerated(n, round.byzantine);
         Nearest.checkHintLength(hints, n + 1);
-        uint256 table = Nearest.distanceKeys(round.gram, n, Nearest.extras(round));
-        accepted = Krum.accept(table, n, f, hints, 0);
+        uint256[] memory scores = Nearest.distanceSums(round, n - f - 2, hints);
+        accepted = Nearest.smallest(scores, n - f, hints, n);
         weights = StakeWeights.roundedDown(accepted, round.stakes);
         memoryAfter = "";
     }

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {IRule} from "../interfaces/IRule.sol";
-import {Krum} from "../libraries/Krum.sol";
 import {Mixing} from "../libraries/Mixing.sol";
 import {Nearest} from "../libraries/Nearest.sol";
 import {StakeWeights} from "../libraries/StakeWeights.sol";
@@ -36,10 +35,8 @@ contract NnmMultiKrum is IRule {
         uint256 n = round.updates;
         uint256 f = Nearest.tolerated(n, round.byzantine);
         Nearest.checkHintLength(hints, 2 * n + 1);
-        uint256 table = Nearest.distanceKeys(round.gram, n, Nearest.extras(round));
-        uint256[] memory mixed = Mixing.masks(table, n, n - f, hints);
-        Mixing.mixedKeys(table, n, mixed);
-        uint256 rows = Krum.accept(table, n, f, hints, n);
+        (uint256[] memory mixed, uint256[] memory scores) = Mixing.krumScores(round, n - f, n - f - 2, hints);
+        uint256 rows = Nearest.smallest(scores, n - f, hints, 2 * n);
         weights = StakeWeights.roundedDown(rows, round.stakes);
         accepted = Mixing.unmix(rows, weights, mixed, n - f);
         memoryAfter = "";

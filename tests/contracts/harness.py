@@ -41,6 +41,7 @@ from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractFunction
 from web3.types import TxParams, TxReceipt
 
+from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS
 from scripts import compile_contracts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +53,17 @@ GENESIS_TIME = 4_000_000_000  # beyond any wall clock, which py-evm would otherw
 ACCOUNTS = 80
 _BLOCK_GAS_LIMIT = 40_000_000
 _EXECUTION_GAS = 1 << 27
+
+
+def _registered(contracts: Iterable[str], first: int) -> list[ChecksumAddress]:
+    return [Web3.to_checksum_address(f"0x{first + place:040x}") for place, _ in enumerate(contracts)]
+
+
+REGISTRY = (
+    _registered(RULE_CONTRACTS, 0x10000),
+    _registered(SCORE_CONTRACTS, 0x20000),
+)
+"""Where the contracts of rules and scores lie on every chain, in the order of their tables."""
 
 
 class Reverted(Exception):
@@ -75,7 +87,8 @@ class Chain:
 
     def __init__(self) -> None:
         genesis = PyEVMBackend.generate_genesis_params({"timestamp": GENESIS_TIME, "gas_limit": _BLOCK_GAS_LIMIT})
-        self._backend = _Backend(genesis, PyEVMBackend.generate_genesis_state(num_accounts=ACCOUNTS))
+        accounts = PyEVMBackend.generate_genesis_state(num_accounts=ACCOUNTS) | _rules_and_scores()
+        self._backend = _Backend(genesis, accounts)
         tester = EthereumTester(self._backend)
         self.w3 = Web3(EthereumTesterProvider(tester))
         self._tester = tester
@@ -98,8 +111,13 @@ class Chain:
     # -- contracts ------------------------------------------------------------------------------------------------
 
     def deploy(self, name: str, *args: Any, sender: str | None = None) -> Contract:
-        """Deploy a published contract (its committed artifact) or a double (compiled here)."""
+        """Deploy a published contract (its committed artifact) or a double (compiled here).
+
+        A verifier that asks rules and scores is told those that the chain was born with; see :data:`REGISTRY`.
+        """
         code = artifact(name)
+        if _asks(code["abi"]):
+            args = (*args, *REGISTRY)
         factory = self.w3.eth.contract(abi=code["abi"], bytecode=code["bytecode"])
         receipt = self.send(factory.constructor(*args), sender=sender)
         return self.at(name, cast(str, receipt["contractAddress"]))
@@ -219,6 +237,27 @@ def artifact(name: str) -> dict[str, Any]:
         return _published(name)
     file = DOUBLES / f"{name}.sol"
     return (_compiled((file,)) if file.exists() else doubles())[name]
+
+
+def _asks(abi: list[dict[str, Any]]) -> bool:
+    """Whether a contract's constructor takes rules and scores at its end."""
+    inputs = next((entry["inputs"] for entry in abi if entry["type"] == "constructor"), [])
+    return [parameter["name"] for parameter in inputs][-2:] == ["ruleContracts", "scoreContracts"]
+
+
+def _rules_and_scores() -> dict[bytes, dict[str, Any]]:
+    """Return the genesis accounts of rules and scores: they are pure, so that their code is all there is to them."""
+    names = (*RULE_CONTRACTS.values(), *SCORE_CONTRACTS.values())
+    places = (address for group in REGISTRY for address in group)
+    return {
+        bytes.fromhex(address[2:]): {
+            "balance": 0,
+            "nonce": 1,
+            "code": bytes.fromhex(_published(name)["deployedBytecode"][2:]),
+            "storage": {},
+        }
+        for address, name in zip(places, names, strict=True)
+    }
 
 
 @cache

@@ -11,6 +11,7 @@ from eth_account import Account
 
 from aggregator.srs import VerifyingKey
 from market.chain.anvil import Anvil
+from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS
 from market.chain.rpc import connect
 from market.chain.transactions import send
 from tests.contracts.harness import artifact
@@ -58,10 +59,15 @@ def judge(key: VerifyingKey, name: str = "GramVerifier") -> Iterator[Judge]:
         deployer = Account.create()
         anvil.fund(deployer.address, 10**19)
         w3 = connect(anvil.url, expected_chain_id=anvil.chain_id)
-        code = artifact(name)
-        factory = w3.eth.contract(abi=code["abi"], bytecode=code["bytecode"])
-        receipt = send(w3, deployer, factory.constructor(key.words()))
-        found = Judge(anvil.url, str(receipt["contractAddress"]))
+
+        def create(contract: str, *arguments: Any) -> str:
+            code = artifact(contract)
+            factory = w3.eth.contract(abi=code["abi"], bytecode=code["bytecode"])
+            return str(send(w3, deployer, factory.constructor(*arguments))["contractAddress"])
+
+        tables = (RULE_CONTRACTS, SCORE_CONTRACTS) if name == "GramVerifier" else ()
+        registry = [[create(contract) for contract in table.values()] for table in tables]
+        found = Judge(anvil.url, create(name, key.words(), *registry))
         try:
             yield found
         finally:

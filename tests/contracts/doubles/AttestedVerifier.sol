@@ -2,18 +2,24 @@
 pragma solidity 0.8.37;
 
 import {IProofVerifier} from "../../../contracts/interfaces/IProofVerifier.sol";
-import {Settling} from "../../../contracts/libraries/Settling.sol";
+import {IRule} from "../../../contracts/interfaces/IRule.sol";
+import {IScore} from "../../../contracts/interfaces/IScore.sol";
+import {Registry} from "../../../contracts/libraries/Registry.sol";
 
-/// @title Checks what follows from a Gram matrix and believes the matrix: cheap settlements for tests of the market.
-contract AttestedVerifier is IProofVerifier {
+/// @title Checks what follows from inner products and believes these: cheap settlements for tests of the market.
+contract AttestedVerifier is IProofVerifier, Registry {
     error Attested_UnexpectedProof(uint256 length);
     error Attested_NoFault();
 
+    constructor(IRule[] memory ruleContracts, IScore[] memory scoreContracts)
+        Registry(ruleContracts, scoreContracts)
+    {}
+
     /// @inheritdoc IProofVerifier
     /// @dev `proof` must be empty.
-    function verify(Statement calldata s, bytes calldata proof) external pure {
+    function verify(Statement calldata s, bytes calldata proof) external view {
         if (proof.length != 0) revert Attested_UnexpectedProof(proof.length);
-        Settling.check(s);
+        _checkOutcome(s);
     }
 
     /// @inheritdoc IProofVerifier
@@ -22,7 +28,7 @@ contract AttestedVerifier is IProofVerifier {
     }
 
     /// @inheritdoc IProofVerifier
-    function supportsJob(bytes32 rule, bytes32 score, uint64) external pure returns (bool) {
-        return Settling.knows(rule, score);
+    function supportsJob(bytes32 rule, bytes32 score, uint64, bool hasReference) external view returns (bool) {
+        return _knows(rule, score, hasReference);
     }
 }

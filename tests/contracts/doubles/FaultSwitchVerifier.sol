@@ -2,13 +2,19 @@
 pragma solidity 0.8.37;
 
 import {IProofVerifier} from "../../../contracts/interfaces/IProofVerifier.sol";
-import {Settling} from "../../../contracts/libraries/Settling.sol";
+import {IRule} from "../../../contracts/interfaces/IRule.sol";
+import {IScore} from "../../../contracts/interfaces/IScore.sol";
+import {Registry} from "../../../contracts/libraries/Registry.sol";
 
 /// @title Settles as AttestedVerifier does, and finds fault with exactly the aggregates that a test has switched to false.
-contract FaultSwitchVerifier is IProofVerifier {
+contract FaultSwitchVerifier is IProofVerifier, Registry {
     mapping(uint256 jobId => mapping(uint32 round => bool)) public isFalse;
 
     error FaultSwitch_NoFault(uint256 jobId, uint32 round);
+
+    constructor(IRule[] memory ruleContracts, IScore[] memory scoreContracts)
+        Registry(ruleContracts, scoreContracts)
+    {}
 
     /// @notice Switches a round's aggregate to false or back.
     function setFalse(uint256 jobId, uint32 round, bool value) external {
@@ -16,8 +22,8 @@ contract FaultSwitchVerifier is IProofVerifier {
     }
 
     /// @inheritdoc IProofVerifier
-    function verify(Statement calldata s, bytes calldata) external pure {
-        Settling.check(s);
+    function verify(Statement calldata s, bytes calldata) external view {
+        _checkOutcome(s);
     }
 
     /// @inheritdoc IProofVerifier
@@ -26,7 +32,7 @@ contract FaultSwitchVerifier is IProofVerifier {
     }
 
     /// @inheritdoc IProofVerifier
-    function supportsJob(bytes32 rule, bytes32 score, uint64) external pure returns (bool) {
-        return Settling.knows(rule, score);
+    function supportsJob(bytes32 rule, bytes32 score, uint64, bool hasReference) external view returns (bool) {
+        return _knows(rule, score, hasReference);
     }
 }

@@ -13,6 +13,7 @@ from scripts.benchmarks import gas, growth, peers, report
 from scripts.benchmarks.inputs import MAX_UPDATES, Parameters, prepare_srs
 from scripts.benchmarks.measuring import envelope
 from scripts.benchmarks.process import Figures, MeasurementFailed, restrict_cores, run_fresh
+from scripts.benchmarks.rules import main as rules
 from scripts.benchmarks.terminal import console, stages
 from scripts.benchmarks.valuation import main as valuation
 
@@ -69,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         if name == "peers":
             command.add_argument("--peer-d", type=int, default=125, help="smallest d for the peers; doubled from there")
             command.add_argument("--limit-seconds", type=int, default=120, help="CPU time that a size may take a peer")
+    what = "rules beside byzfl, byzpy and flwr, and beside the limit"
+    rules.add_arguments(commands.add_parser("rules", help=what, description=f"Measure {what}."))
     what = "how well scores and valuations rank trainers, and what they cost"
     valuation.add_arguments(commands.add_parser("scores", help=what, description=f"Measure {what}."))
     return parser
@@ -162,6 +165,7 @@ _BENCHMARKS: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "verify": _timed("verify"),
     "gas": _gas,
     "peers": _peers,
+    "rules": rules.run,
 }
 
 if __name__ == "__main__":

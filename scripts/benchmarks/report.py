@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.benchmarks.process import Figures
+from scripts.benchmarks.rules.main import table as rules_table
 
 _KILO = 1_000
-_WIDTH = 140
+_WIDTH, _WIDE = 140, 190
 """Of what is written to a file."""
 _HIDDEN = {"schema", "benchmark", "parameters", "kernel", "machine", "cores_used", "growth", "seconds"}
 _GROWTH_COLUMNS = (
@@ -43,6 +44,10 @@ def show(answer: Figures) -> None:
         out.print(_contracts(answer["contracts"]))
     elif answer["benchmark"] == "peers":
         _peers(out, answer)
+    elif answer["benchmark"] == "rules":
+        if not out.is_terminal:
+            out.width = _WIDE
+        out.print(rules_table(answer["rules"]))
     else:
         out.print(_figures(answer))
     for variable, series in answer.get("growth", {}).items():

@@ -28,8 +28,9 @@ class Caf:
     least. Everything is computed from the Gram matrix: the eigenvectors lie in the span of the deviations.
 
     Departures. byzfl takes for v one power step from a random vector; here v is exact, so that the outcome is the same
-    each time. byzfl returns nothing where f = 0; here the mean. Masses start from the stakes' shares of n. f is at most
-    ``(n - 1) // 2``.
+    each time. The maximum is over updates that have mass left; byzfl's is over all, so that an update already filtered
+    out keeps the others from being so, for ever in some cases. byzfl returns nothing where f = 0; here the mean. Masses
+    start from the stakes' shares of n. f is at most ``(n - 1) // 2``.
 
     In float64, so no contract checks it and it does not settle. Cost: O(n^3) a round of the filter, at most n rounds.
     """
@@ -53,9 +54,10 @@ class Caf:
             spread, deviations = _greatest_spread(gram, masses)
             if spread < least:
                 best, least = masses, spread
-            if spread <= 0 or deviations.max() <= 0:
+            greatest = deviations[masses > 0].max()
+            if spread <= 0 or greatest <= 0:
                 break
-            masses = masses * (1 - deviations / deviations.max())
+            masses = masses * np.maximum(1 - deviations / greatest, 0)
             if masses.sum() <= keep:
                 break
         weights = normalised([int(np.ldexp(mass, _MASS_BITS)) for mass in best])

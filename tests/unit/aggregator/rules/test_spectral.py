@@ -27,7 +27,7 @@ def caf(updates: Matrix, f: int) -> Vector:
         if values[0] ** 2 < least:
             best, least = centre, values[0] ** 2
         tau = (deviations @ directions[0]) ** 2
-        masses = masses * (1 - tau / tau.max())
+        masses = masses * np.maximum(1 - tau / tau[masses > 0].max(), 0)
     return np.asarray(best)
 
 
@@ -45,7 +45,14 @@ def test_caf_takes_the_weight_of_an_outlier() -> None:
     updates[4] *= 1000
     weights = Caf().decide(products_of(updates), 2, [STAKE] * 9).weights
     assert weights[4] == 0
-    assert min(weights[:4] + weights[5:]) > 0
+    assert sum(weight > 0 for weight in weights) >= 5
+
+
+def test_caf_ends_where_an_update_without_mass_lies_farthest_out() -> None:
+    rows = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [10**6, 0, 0], [0, -(10**5), 0]]
+    weights = Caf().decide(products_of(rows), 2, [STAKE] * 6).weights
+    assert weights[4] == 0
+    assert sum(weights[:4]) > 0
 
 
 @pytest.mark.parametrize("updates", [[[0, 0]] * 5, [[3, 4]] * 5, [[1, 1]]])

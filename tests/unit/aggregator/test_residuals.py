@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from aggregator.products import Layout, Products
@@ -16,7 +18,7 @@ def test_quotients_are_rounded_toward_zero(numerator: int, denominator: int, quo
     assert truncated_quotient(numerator, denominator) == quotient
 
 
-def of_rows(layout: Layout, rows: list[tuple[int, ...]]) -> Products:
+def of_rows(layout: Layout, rows: Sequence[tuple[int, ...]]) -> Products:
     return Products(layout, tuple(tuple(sum(map(int.__mul__, u, v)) for v in rows) for u in rows))
 
 

@@ -26,13 +26,13 @@ def test_an_unknown_score_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize("score", SCORES.values(), ids=SCORES.keys())
 def test_there_is_one_weight_for_each_update(score: Score) -> None:
     with pytest.raises(WrongShape):
-        score.score(PRODUCTS, (1, 2, 3), trainers=TRAINERS, memory=b"")
+        score.score(PRODUCTS, (1, 2, 3), trainers=TRAINERS, memory=b"", dimension=2)
 
 
 @pytest.mark.parametrize("score", SCORES.values(), ids=SCORES.keys())
 def test_a_missing_reference_row_is_refused_where_it_is_needed(score: Score) -> None:
     if score.needs_reference:
         with pytest.raises(RuleNotApplicable):
-            score.score(PRODUCTS, (1, 2), trainers=TRAINERS, memory=b"")
+            score.score(PRODUCTS, (1, 2), trainers=TRAINERS, memory=b"", dimension=2)
     else:
-        assert len(score.score(PRODUCTS, (1, 2), trainers=TRAINERS, memory=b"").scores) == 2
+        assert len(score.score(PRODUCTS, (1, 2), trainers=TRAINERS, memory=b"", dimension=2).scores) == 2

@@ -150,4 +150,4 @@ def test_over_many_rounds_the_honest_earn_more_than_the_noisy() -> None:
 
 def test_it_is_in_the_registry() -> None:
     assert get_score("reputation").settles
-    assert get_score("reputation").hints(of_updates([1]), [1], trainers=[address(1)], memory=b"") == b""
+    assert get_score("reputation").hints(of_updates([1]), [1], trainers=[address(1)], memory=b"", dimension=1) == b""

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from aggregator.bn254 import R
+from aggregator.carried import NOTHING
 from aggregator.errors import InvalidInput, InvalidPoint, InvalidProof, OutOfRange, WrongShape
-from aggregator.gram import pack_gram, unpack_gram
+from aggregator.products import Layout, Products, pack_products
 from aggregator.proofs import prove, prover, verify, verify_gram
 from aggregator.proofs.gram_proof import PROOF_BYTES, GramProof
 from aggregator.proofs.prover import combined_square
 from aggregator.proofs.verifier import is_valid
+from aggregator.rows import products_of_rows
 from tests.unit.proofs.scene import Scene, scene
 
 KEY = scene().srs.key
@@ -26,6 +28,96 @@ def test_an_honest_proof_is_accepted(n: int, d: int, bits: int) -> None:
     proof = honest.prove()
     assert len(proof) == PROOF_BYTES
     verify_gram(honest.srs.key, honest.statement, proof)
+
+
+EXTRA = {
+    "reference": scene(4, 5, reference=True),
+    "previous": scene(4, 5, previous=True),
+    "running sums": scene(4, 5, rule="foolsgold"),
+    "all": scene(4, 5, rule="foolsgold", reference=True, previous=True),
+}
+
+
+@pytest.mark.parametrize("honest", EXTRA.values(), ids=EXTRA)
+def test_extra_rows_are_proven_like_updates(honest: Scene) -> None:
+    proof = honest.prove()
+    assert len(proof) == PROOF_BYTES
+    verify_gram(KEY, honest.statement, proof)
+    verify(KEY, honest.settled(), proof)
+
+
+@pytest.mark.parametrize(("name", "honest"), EXTRA.items())
+def test_a_false_product_of_an_extra_row_is_refused(name: str, honest: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    total = honest.statement.layout.total
+    for i, j in ((0, 4), (4, 4), (total - 2, total - 1), (total - 1, total - 1)):
+        false = with_entry(honest, i, j, 1)
+        with pytest.raises(InvalidProof):
+            false.prove()
+        with monkeypatch.context() as patch:
+            patch.setattr(prover, "combined_square", lambda *_: ANY)
+            proof = false.prove()
+        with pytest.raises(InvalidProof):
+            verify_gram(KEY, false.statement, proof)
+
+
+def test_a_swapped_or_left_out_row_is_refused() -> None:
+    honest = EXTRA["all"]
+    statement, proof = honest.statement, honest.prove()
+    points = statement.commitments
+    swapped = (*points[:4], points[5], points[4], *points[6:])
+    assert not is_valid(KEY, replace(statement, commitments=swapped), proof)
+    products = statement.products
+    kept = [place for place in range(products.layout.total) if place != 4]
+    matrix = tuple(tuple(products.matrix[i][j] for j in kept) for i in kept)
+    left = pack_products(Products(Layout(4, previous=True, history=True), matrix))
+    without = replace(statement, commitments=(*points[:4], *points[5:]), gram=left, reference=False)
+    assert not is_valid(KEY, without, proof)
+    renamed = replace(without, reference=True, previous=False)
+    assert not is_valid(KEY, renamed, proof)
+
+
+@pytest.mark.parametrize("flag", ["reference", "previous"])
+def test_which_extra_row_it_is_is_bound(flag: str) -> None:
+    """A reference passed off as the previous aggregate: the same points, the same products."""
+    honest = EXTRA[flag]
+    passed_off = replace(honest.statement, reference=flag != "reference", previous=flag != "previous")
+    assert not is_valid(KEY, passed_off, honest.prove())
+
+
+def test_an_extra_row_may_be_infinity() -> None:
+    """An unblinded row of zeros: a trainer may cancel its own running sum, which must not stop a round."""
+    honest = scene(3, 5, reference=True)
+    zeros = (np.zeros(5, dtype=np.int8),)
+    statement = replace(
+        honest.statement,
+        commitments=(*honest.statement.commitments[:3], None),
+        gram=pack_products(products_of_rows(honest.statement.layout, honest.updates, zeros, bits=8)),
+    )
+    silent = replace(honest, extras=zeros, blindings=(*honest.blindings[:3], (0, 0, 0)), statement=statement)
+    verify_gram(KEY, statement, silent.prove())
+
+
+def test_a_settlement_may_only_use_a_reference_that_its_job_has() -> None:
+    honest = EXTRA["reference"]
+    none = replace(honest.statement, rules=replace(honest.statement.rules, reference=False))
+    with pytest.raises(InvalidProof, match="no reference"):
+        verify(KEY, replace(honest.settled(), gram=none), replace(honest, statement=none).prove())
+
+
+@pytest.mark.parametrize("figure", ["memory_digest", "next_memory_digest"])
+def test_other_memory_is_refused(figure: str) -> None:
+    honest = scene(4, 5, score="reputation")
+    settled = honest.settled()
+    assert settled.next_memory_digest != settled.memory_digest == NOTHING
+    with pytest.raises(InvalidProof) as refused:
+        verify(KEY, replace(settled, **{figure: b"\7" * 32}), honest.prove())  # type: ignore[arg-type]
+    assert refused.value.details["field"] == figure.replace("_", " ")
+
+
+def test_a_comparison_rule_settles_nothing() -> None:
+    honest = scene(4, 5, rule="plain-mean")
+    with pytest.raises(InvalidProof, match="plain-mean"):
+        verify(KEY, honest.settled(), honest.prove())
 
 
 def test_updates_of_zeros_can_be_proven() -> None:
@@ -115,6 +207,9 @@ def test_the_reference_string_has_room_for_updates_and_mask() -> None:
         ({"stakes": (1, 2, -1)}, OutOfRange),
         ({"trainers": (b"\1" * 20, b"\2" * 20, b"\3" * 19)}, WrongShape),
         ({"commitments": (None, (1, 2), (1, 2))}, InvalidPoint),
+        ({"commitments": ((1, 2),) * 4}, WrongShape),
+        ({"reference": True}, WrongShape),
+        ({"history": True}, WrongShape),
         ({"commitments": ((1, 3), (1, 2), (1, 2))}, InvalidPoint),
         ({"gram": bytes(47)}, WrongShape),
         ({"scale_exponent": 1 << 15}, OutOfRange),
@@ -163,8 +258,10 @@ def test_the_combined_square_counts_every_pair_twice() -> None:
 
 
 def with_entry(honest: Scene, i: int, j: int, by: int) -> Scene:
-    matrix = unpack_gram(honest.statement.gram, honest.statement.updates)
-    matrix[i, j] += by
+    found = honest.statement.products
+    matrix = [list(row) for row in found.matrix]
+    matrix[i][j] += by
     if i != j:
-        matrix[j, i] += by
-    return replace(honest, statement=replace(honest.statement, gram=pack_gram(matrix)))
+        matrix[j][i] += by
+    changed = Products(found.layout, tuple(map(tuple, matrix)))
+    return replace(honest, statement=replace(honest.statement, gram=pack_products(changed)))

@@ -19,11 +19,13 @@ from aggregator.commitments import check_commitments, combine_blindings
 from aggregator.errors import GramercyError, InvalidInput, RuleNotApplicable
 from aggregator.gram import weighted_sum
 from aggregator.randomness import SEED_BYTES
+from aggregator.rules import get_rule
 from market import rounds
-from market.domain import Address, Phase, RoundOpened, UpdateCommitted
+from market.domain import REFERENCE_BIT, Address, Phase, RoundOpened, UpdateCommitted
 from market.errors import ContractRefused, IntegrityError, StorageError, StorageUnavailable, UnknownCid
 from market.rounds import RoundState
 from market.services.encryption import EncryptionKey, EncryptionKeys, publish
+from market.services.history import SumKeeper
 from market.services.job import Job
 from market.services.journal import Journal
 from market.services.report import Report, silent
@@ -49,16 +51,20 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """A round's payloads after every check; ``awaited`` of the ``excluded`` may still become available."""
+    """A round's payloads after every check; ``awaited`` of the ``excluded`` may still become available.
+
+    ``reference`` is the owner's row; None in a job without one, or where it cannot be used: it is ``excluded`` then.
+    """
 
     opened: tuple[OpenedUpdate, ...]
     excluded: tuple[Exclusion, ...]
     awaited: int = 0
+    reference: OpenedUpdate | None = None
 
     @property
     def included(self) -> int:
-        """Bit i set: the i-th commitment was opened."""
-        mask = 0
+        """Bit i set: the i-th commitment was opened; the highest bit is the reference's."""
+        mask = 0 if self.reference is None else 1 << REFERENCE_BIT
         for update in self.opened:
             mask |= 1 << update.commit.index
         return mask
@@ -98,6 +104,10 @@ class Aggregator:
     # By the whole event: another round, or another chain of blocks, may hold the same commitment.
     _opened: dict[UpdateCommitted, OpenedUpdate] = field(default_factory=dict)
     _wrong: dict[UpdateCommitted, str] = field(default_factory=dict)
+    _sums: SumKeeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sums = SumKeeper(self.job, self._open_update)
 
     @property
     def address(self) -> Address:
@@ -213,7 +223,7 @@ class Aggregator:
                     self.job.srs,
                     gathered.opened,
                     gathered.reasons,
-                    self._extra_rows(state),
+                    self._extra_rows(state, gathered),
                     self.report,
                 )
             except RuleNotApplicable as error:
@@ -305,7 +315,8 @@ class Aggregator:
     def gather(self, state: RoundState, *, patient: bool = True) -> Gathered:
         """Fetch and check every committed payload; what is wrong with one excludes that one, with the reason.
 
-        What was opened is kept for the next call. All commitments are checked at once, with fresh randomness.
+        The owner's reference row is checked like an update, and left out like one. What was opened is kept for the
+        next call. All commitments are checked at once, with fresh randomness.
 
         Raises
         ------
@@ -315,8 +326,9 @@ class Aggregator:
         """
         excluded: list[Exclusion] = []
         awaited: list[StorageError] = []
-        self._keep(state.commits)
-        for commit in state.commits:
+        wanted = (*state.commits, *self._reference_commit(state))
+        self._keep(wanted)
+        for commit in wanted:
             if commit in self._opened or commit in self._wrong:
                 continue
             try:
@@ -326,18 +338,32 @@ class Aggregator:
                 excluded.append(Exclusion(commit, error.message))
             except GramercyError as error:
                 self._wrong[commit] = error.message
-        opened = [self._opened[commit] for commit in state.commits if commit in self._opened]
-        if awaited and (not opened or (patient and self.job.now < self._patience_ends(state))):
+        opened = [self._opened[commit] for commit in wanted if commit in self._opened]
+        if awaited and (not any(map(_is_update, opened)) or (patient and self.job.now < self._patience_ends(state))):
             raise awaited[0]
-        opened = self._matching(opened)
-        excluded += [Exclusion(commit, self._wrong[commit]) for commit in state.commits if commit in self._wrong]
+        opened, missing = self._with_past(state, self._matching(opened), patient=patient)
+        excluded += missing
+        excluded += [Exclusion(commit, self._wrong[commit]) for commit in wanted if commit in self._wrong]
         for exclusion in excluded:
             self.report(
                 "excluded",
                 {"round": state.number, "trainer": exclusion.commit.trainer, "reason": exclusion.reason},
             )
         self.report("gathered", {"round": state.number, "opened": len(opened), "excluded": len(excluded)})
-        return Gathered(tuple(opened), tuple(excluded), len(awaited))
+        updates = tuple(update for update in opened if update.commit.index != REFERENCE_BIT)
+        reference = next((update for update in opened if update.commit.index == REFERENCE_BIT), None)
+        return Gathered(updates, tuple(excluded), len(awaited) + len(missing), reference)
+
+    def _reference_commit(self, state: RoundState) -> tuple[UpdateCommitted, ...]:
+        """Return the owner's reference as a commitment in the place that its bit names; none in a job without one."""
+        row, created = state.reference, self.job.state.created
+        if row is None:
+            return ()
+        return (
+            UpdateCommitted(
+                created.job_id, state.number, created.owner, REFERENCE_BIT, row.commitment, row.cid, row.payload_bytes
+            ),
+        )
 
     def _open_update(self, state: RoundState, commit: UpdateCommitted) -> OpenedUpdate:
         return open_update(
@@ -365,18 +391,54 @@ class Aggregator:
             self._opened.pop(commit, None)
         return [update for place, update in enumerate(opened) if place not in culprits]
 
+    def _with_past(
+        self, state: RoundState, opened: list[OpenedUpdate], *, patient: bool
+    ) -> tuple[list[OpenedUpdate], list[Exclusion]]:
+        """Tell apart the updates whose trainers' running sums are at hand and those for which content is awaited.
+
+        Nothing is left out in jobs whose rule does not compare running sums.
+        """
+        if not self._compares_sums:
+            return opened, []
+        carried, waiting = self._inputs(state).carried, patient and self.job.now < self._patience_ends(state)
+        found, missing = [], []
+        for update in opened:
+            try:
+                if update.commit.index != REFERENCE_BIT:
+                    self._sums.row(state, carried, update)
+            except _AWAITED as error:
+                if waiting:
+                    raise
+                missing.append(Exclusion(update.commit, f"an earlier update cannot be had: {error.message}"))
+            except (InvalidInput, StorageError) as error:
+                self._wrong[update.commit] = f"an earlier update cannot be used: {error.message}"
+                self._opened.pop(update.commit, None)
+            else:
+                found.append(update)
+        return found, missing
+
+    @property
+    def _compares_sums(self) -> bool:
+        return get_rule(self.job.state.terms.rule).needs_history
+
     def _patience_ends(self, state: RoundState) -> int:
         return state.opened.commit_end + int(PATIENCE * self.job.state.terms.settle_seconds)
 
     def _inputs(self, state: RoundState) -> RoundInputs:
         return round_inputs(self.job.state, self.job.market.round_id(self.job.job_id, state.number), state)
 
-    def _extra_rows(self, state: RoundState) -> ExtraRows:
-        before = self.job.state.settled_before(state.number)
-        if before is None or self._inputs(state).previous is None:
-            return ExtraRows()
-        aggregate = self.job.aggregate(before)
-        return ExtraRows(previous=(aggregate.entries, aggregate.blinding))
+    def _extra_rows(self, state: RoundState, gathered: Gathered) -> ExtraRows:
+        inputs, before, row = self._inputs(state), self.job.state.settled_before(state.number), gathered.reference
+        previous = None
+        if before is not None and inputs.previous is not None:
+            aggregate = self.job.aggregate(before)
+            previous = (aggregate.entries, aggregate.blinding)
+        compared = gathered.opened if self._compares_sums else ()
+        return ExtraRows(
+            reference=None if row is None else (row.entries, row.blinding),
+            previous=previous,
+            history=tuple(self._sums.row(state, inputs.carried, update) for update in compared),
+        )
 
     def _recorded(self, state: RoundState) -> PreparedSettlement | None:
         """Return what was prepared for this round before, with its aggregate's file."""
@@ -390,6 +452,8 @@ class Aggregator:
         """Name a record by all that the settlement follows from, so that it never serves a reorganised round."""
         market, opened = self.job.market, state.opened
         digest = hashlib.sha256(f"{opened.commit_end} {opened.scale_exponent}".encode())
+        if state.reference is not None:
+            digest.update(state.reference.commitment)
         for commit in state.commits:
             digest.update(f"{commit.trainer} {self.job.state.stakes.get(commit.trainer)}".encode() + commit.commitment)
         place = f"{market.chain_id}-{market.address}-{self.job.job_id}-{state.number}"
@@ -421,6 +485,11 @@ class Aggregator:
         self._given_up.add(state.opened)
         self._forget()
         self.report("unsettleable", {"round": state.number, "reason": reason})
+
+
+def _is_update(opened: OpenedUpdate) -> bool:
+    """Whether it is a trainer's update, not the owner's reference row."""
+    return opened.commit.index != REFERENCE_BIT
 
 
 def _file_name(cid: bytes) -> str:

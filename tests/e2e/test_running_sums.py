@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from market.errors import StorageError
+from market.errors import PayloadError, StorageError
 from market.rounds import RoundState
 from market.services.aggregator import Aggregator
 from market.services.audit import audit
+from market.services.history import SumKeeper
 from market.services.job import Vector
 from market.services.trainer import Trainer, open_round
 from market.storage.cid import Cid
@@ -95,6 +96,10 @@ def test_sybils_are_found_by_their_sums_also_by_an_aggregator_that_starts_anew(
     state = play(stage, trainers, *HONEST, *SYBILS)
     anew = stage.aggregator()  # it has to add the sums up from the payloads of all rounds
     require_same_sums(state, aggregator, anew)
+    gathered, carried = anew.gather(state), anew._inputs(state).carried
+    astray = SumKeeper(anew.job, lambda past, _: anew._open_update(past, past.commits[0]))
+    with pytest.raises(PayloadError, match="do not add up"):
+        astray.row(state, carried, gathered.opened[-1])
     last = settle(stage, anew)
     assert {name for name, weight in weights(last, trainers).items() if weight} == set(HONEST)
     assert {last.payouts[trainers[name].address] for name in SYBILS} == {0}

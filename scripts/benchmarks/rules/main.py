@@ -172,7 +172,7 @@ def _line(row: Figures) -> str:
 
 def table(rows: Sequence[Figures]) -> Table:
     """Return the rows as a table."""
-    shown = Table(title="Gram matrix, decision and output, medians")
+    shown = Table(title="Gram matrix, decision and output, medians; extra memory is beyond input and output")
     columns = ("rule", "n", "d", "ms", "Gram", "decide", "sum", "limit", "ratio", "extra MB", "model MB")
     for i, name in enumerate((*columns, "fastest peer", "ms", "extra MB", "times", "difference")):
         shown.add_column(name, justify="right" if i else "left")

@@ -60,7 +60,7 @@ def measure(asked: Figures) -> Figures:
     peak = peak_bytes()
     found: Figures = {
         "peak_bytes": peak,
-        "extra_bytes": peak - baseline,
+        "extra_bytes": max(0, peak - baseline - output.nbytes),
         "accepted": accepted,
         "byzantine": byzantine_of(n),
     }

@@ -44,7 +44,7 @@ def measure(asked: Figures) -> Figures:
         "median_ms": statistics.median(timed) * 1e3,
         "least_ms": min(timed) * 1e3,
         "peak_bytes": peak,
-        "extra_bytes": peak - baseline,
+        "extra_bytes": max(0, peak - baseline - updates[0].nbytes),
         "load": os.getloadavg()[0],
     }
 

@@ -45,6 +45,12 @@ _ALL: tuple[Rule, ...] = (
 RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in sorted(_ALL, key=lambda rule: rule.id)})
 
 
+DEFAULT_RULE = MarginalValue().id
+"""For jobs with a reference row. See docs/attacks.md for what it was chosen by."""
+DEFAULT_RULE_WITHOUT_REFERENCE = MultiKrum().id
+"""For jobs without one."""
+
+
 def get_rule(rule_id: str) -> Rule:
     """Return the rule named ``rule_id``.
 
@@ -59,4 +65,4 @@ def get_rule(rule_id: str) -> Rule:
     return RULES[rule_id]
 
 
-__all__ = ["RULES", "WEIGHT_ONE", "Decision", "Rule", "get_rule"]
+__all__ = ["DEFAULT_RULE", "DEFAULT_RULE_WITHOUT_REFERENCE", "RULES", "WEIGHT_ONE", "Decision", "Rule", "get_rule"]

@@ -18,6 +18,12 @@ _ALL: tuple[Score, ...] = (ShapleyReference(), SHAPLEY, Alignment(), COSINE, LEA
 SCORES: Mapping[str, Score] = MappingProxyType({score.id: score for score in _ALL})
 
 
+DEFAULT_SCORE = ShapleyReference().id
+"""For jobs with a reference row. See docs/scores.md for what it was chosen by."""
+DEFAULT_SCORE_WITHOUT_REFERENCE = Alignment().id
+"""For jobs without one."""
+
+
 def get_score(score_id: str) -> Score:
     """Return the score named ``score_id``.
 
@@ -32,4 +38,4 @@ def get_score(score_id: str) -> Score:
     return SCORES[score_id]
 
 
-__all__ = ["SCORES", "Score", "Scored", "get_score"]
+__all__ = ["DEFAULT_SCORE", "DEFAULT_SCORE_WITHOUT_REFERENCE", "SCORES", "Score", "Scored", "get_score"]

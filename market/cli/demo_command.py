@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from market.cli.command import command
+from market.cli.options import Reference, Rule, Score
 from market.cli.session import Session
 
 SETUP_VARIABLE = "GRAMERCY_SETUP_SECONDS"
@@ -29,7 +30,9 @@ def demo(
     task: Annotated[
         str, typer.Option(help="digits, mnist, fashion-mnist, with :mlp or :cnn; or a .py file.")
     ] = "digits",
-    rule: Annotated[str, typer.Option(help="multi-krum or mean.")] = "multi-krum",
+    rule: Rule = None,
+    score: Score = None,
+    reference: Reference = None,
     chain: Annotated[str, typer.Option(help="embedded, anvil, or a development chain's RPC URL.")] = "embedded",
     storage: Annotated[str, typer.Option(help="local, ipfs (a js-ipfs daemon), or a storage URL.")] = "local",
     alpha: Annotated[float, typer.Option(min=0.01, help="Dirichlet alpha of the split; smaller is more uneven.")] = 1.0,
@@ -50,6 +53,8 @@ def demo(
         rounds=rounds,
         task=task,
         rule=rule,
+        score=score,
+        reference=reference,
         chain=chain,
         storage=storage,
         alpha=alpha,

@@ -11,6 +11,17 @@ from market.errors import ConfigError
 JobId = Annotated[int, typer.Argument(help="Number of the job.")]
 Recipient = Annotated[str | None, typer.Option(help="Pay to this address instead of the key's own.")]
 Poll = Annotated[float, typer.Option(min=0.01, help="Seconds between looks at the chain.")]
+Rule = Annotated[
+    str | None,
+    typer.Option(help="How updates are weighed: multi-krum, mean, ...; the default depends on --reference."),
+]
+Score = Annotated[str | None, typer.Option(help="How pay is divided: shapley-reference, alignment, ...; likewise.")]
+Reference = Annotated[
+    bool | None,
+    typer.Option(
+        "--reference/--no-reference", help="Commit a reference row each round; default: unless --rule is given."
+    ),
+]
 
 MAX_AMOUNT = (1 << 128) - 1
 """Largest amount that the contract takes, in wei."""

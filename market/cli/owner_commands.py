@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from market.cli.command import command
-from market.cli.options import JobId, Poll, Recipient, parse_address, parse_amount, parse_recipient
+from market.cli.options import (
+    JobId,
+    Poll,
+    Recipient,
+    Reference,
+    Rule,
+    Score,
+    parse_address,
+    parse_amount,
+    parse_recipient,
+)
 from market.cli.session import Session
 
 app = typer.Typer(name="owner", help="For who wants a model trained.", no_args_is_help=True)
@@ -34,7 +44,15 @@ def create(
         int | None, typer.Option(min=3, max=64, help="Trainers a round needs; default 2f + 3.")
     ] = None,
     max_trainers: Annotated[int, typer.Option(min=3, max=64)] = 16,
-    rule: Annotated[str, typer.Option(help="multi-krum or mean.")] = "multi-krum",
+    rule: Rule = None,
+    score: Score = None,
+    reference: Reference = None,
+    floor: Annotated[
+        float, typer.Option(min=0, max=1, help="Part of the pay that is divided without the reference row.")
+    ] = 0.5,
+    cap: Annotated[
+        float, typer.Option(min=0, max=6.5, help="Most that a trainer gets, in shares by stake; 0 for no cap.")
+    ] = 3.0,
     bits: Annotated[int, typer.Option(min=4, max=16, help="Bits an entry is quantised to.")] = 16,
     scale_exponent: Annotated[
         int | None, typer.Option(min=-64, max=64, help="First scale; default: from a trial round.")
@@ -66,7 +84,7 @@ def create(
     from market.chain.transactions import format_coins
     from market.domain import NATIVE_COIN, WHOLE_BPS
     from market.services.journal import Journal
-    from market.services.owner import JobRequest, create_job
+    from market.services.owner import JobRequest, choose_split, create_job
 
     smallest = parse_amount(stake)
     request = JobRequest(
@@ -87,7 +105,9 @@ def create(
         lifetime_seconds=lifetime,
         aggregator_bond=_bond(bond, parse_amount(round_budget), challenge_seconds),
         challenger_share_bps=round(challenger_share * WHOLE_BPS),
-        rule=rule,
+        split=choose_split(
+            rule, score, reference=reference, floor_bps=round(floor * WHOLE_BPS), cap_bps=round(cap * WHOLE_BPS)
+        ),
         bits=bits,
         scale_exponent=scale_exponent,
         scale_per_tensor=scale_per_tensor,
@@ -100,12 +120,17 @@ def create(
     journal = Journal(session.settings.state / f"owner-{session.account.address.lower()}")
     created = create_job(session.market, session.storage, request, journal, session.report)
     session.say(f"job {created.job_id}: {escrow} coins in escrow for {rounds} rounds")
+    if created.terms.reference:
+        session.say(f"rounds open once you commit reference rows: run `gramercy owner run {created.job_id}`")
     return {
         "job": created.job_id,
         "escrow_wei": created.terms.escrow,
         "dimension": created.terms.dimension,
         "scale_exponent": created.terms.scale_exponent,
         "bond_wei": created.terms.aggregator_bond,
+        "rule": created.terms.rule,
+        "score": created.terms.score,
+        "reference": created.terms.reference,
         "manifest_cid": created.manifest_cid,
     }
 
@@ -115,6 +140,44 @@ def _bond(given: str | None, round_budget: int, challenge_seconds: int) -> int:
     if given is not None:
         return parse_amount(given)
     return round_budget if challenge_seconds else 0
+
+
+@command(app, "run")
+def run(
+    session: Session,
+    job_id: JobId,
+    task_file: Annotated[
+        str | None, typer.Option("--task", help="Your copy of the task's .py file, where the job has an own one.")
+    ] = None,
+    root_samples: Annotated[
+        int | None, typer.Option(min=1, help="Held-out samples to train the row on; default 250, at most a third.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides which held-out samples these are.")] = 0,
+    poll_seconds: Poll = 0.5,
+) -> dict[str, Any]:
+    """Commit the reference row of each round until the job ends. Ctrl-C and start at will."""
+    from market.services import loop
+    from market.services.inputs import load_job_task, require_schema
+    from market.services.journal import Journal
+    from market.services.reference_row import ReferenceOwner, owner_folder, root_count, split_root
+
+    job = session.job(job_id)
+    task = load_job_task(job.manifest, task_file)
+    require_schema(task, job.manifest)
+    validation = task.load_data().validation
+    owner = ReferenceOwner(
+        job=job,
+        account=session.account,
+        journal=Journal(owner_folder(session.settings.state, session.account.address, job_id)),
+        task=task,
+        samples=split_root(validation, root_samples or root_count(len(validation)), seed)[0],
+        seed=seed,
+        report=session.report,
+    )
+    owner.prepare()
+    loop.run(owner, poll_seconds=poll_seconds, report=session.report)
+    session.say(f"job {job_id}: no further round can come")
+    return {"job": job_id, "rounds": len(job.state.rounds), "root_samples": len(owner.samples)}
 
 
 @command(app, "close")

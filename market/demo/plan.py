@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from market.errors import ConfigError
+from market.services.owner import Split, choose_split
 
 COMMIT_SECONDS = 3600
 SETTLE_SECONDS = 3600
@@ -28,6 +29,8 @@ class DemoPlan:
         Trainers in all, and how many of them attack.
     attack
         Behaviour of the attackers; several, separated by commas, are dealt out in turn.
+    rule, score, reference
+        As an owner chooses them; what is None follows as in :func:`market.services.owner.choose_split`.
     chain
         ``embedded``, ``anvil``, or the RPC URL of a development chain.
     storage
@@ -43,7 +46,9 @@ class DemoPlan:
     attack: str = "sign-flip"
     rounds: int = 5
     task: str = "digits"
-    rule: str = "multi-krum"
+    rule: str | None = None
+    score: str | None = None
+    reference: bool | None = None
     chain: str = "embedded"
     storage: str = "local"
     alpha: float = 1.0
@@ -57,6 +62,11 @@ class DemoPlan:
                 f"{self.byzantine} Byzantine trainers need at least {2 * self.byzantine + 3} trainers in all",
                 hint="raise --trainers or lower --byzantine",
             )
+
+    @property
+    def split(self) -> Split:
+        """How updates are weighed and pay is divided; InvalidInput where that cannot be."""
+        return choose_split(self.rule, self.score, reference=self.reference)
 
     @property
     def attacks(self) -> list[str]:

@@ -11,7 +11,6 @@ from typing import Any
 
 from rich.console import Console
 
-from aggregator.rules import get_rule
 from market.chain import rpc
 from market.chain.market import MarketClient
 from market.chain.settlements import settlement_call, verification_gas
@@ -34,6 +33,7 @@ from market.rounds import JobState, RoundState
 from market.services.audit import audit, inputs_of
 from market.services.job import Job
 from market.services.owner import download_model
+from market.services.reference_row import root_count, split_root
 from market.services.simulation import SimulatedTrainer, simulate
 from market.services.view import exclusions_of, verdicts
 from market.storage.base import open_storage
@@ -42,7 +42,7 @@ from market.trainer.behaviours import make_behaviour
 from market.trainer.local_round import evaluate_vector
 from market.trainer.parameters import ModelSchema
 from market.trainer.partition import partition
-from market.trainer.task import load_task
+from market.trainer.task import Samples, Task, load_task
 
 _POLL_SECONDS = 0.1
 _SILENT_SECONDS = 60.0
@@ -119,7 +119,7 @@ def run_demo(plan: DemoPlan, console: Console, *, quiet: bool = False) -> DemoRe
 
     """
     load_task(plan.task)
-    get_rule(plan.rule)
+    _ = plan.split
     for attack in plan.attacks:
         make_behaviour(attack)
     started = time.monotonic()
@@ -202,7 +202,9 @@ def _create_job(plan: DemoPlan, stage: Stage) -> dict[str, Any]:
         "--verifier", stage.verifier, "--aggregator", stage.aggregator.address,
         "--bond", f"{BOND_WEI}wei",
         "--rounds", str(plan.rounds), "--round-budget", f"{ROUND_BUDGET_WEI}wei", "--stake", f"{STAKE_WEI}wei",
-        "--byzantine", str(plan.byzantine), "--max-trainers", str(plan.trainers), "--rule", plan.rule,
+        "--byzantine", str(plan.byzantine), "--max-trainers", str(plan.trainers),
+        "--rule", plan.split.rule, "--score", plan.split.score,
+        "--reference" if plan.split.reference else "--no-reference",
         "--commit-seconds", str(COMMIT_SECONDS), "--settle-seconds", str(SETTLE_SECONDS),
         "--challenge-seconds", str(CHALLENGE_SECONDS), "--lifetime", str(LIFETIME_SECONDS), "--seed", str(plan.seed),
     ]  # fmt: skip
@@ -214,10 +216,13 @@ def _create_job(plan: DemoPlan, stage: Stage) -> dict[str, Any]:
 
 
 def _start_roles(plan: DemoPlan, stage: Stage, job_id: int, stack: contextlib.ExitStack) -> list[RoleProcess]:
-    """Start the aggregator and every trainer, each an OS process with its own key."""
+    """Start the aggregator, the owner where it commits reference rows, and every trainer: processes with own keys."""
     processes = [
         _role(stage, "aggregator", ["aggregator", "run", str(job_id), "--open-at", str(plan.trainers)], plan, stack)
     ]
+    if plan.split.reference:
+        arguments = ["owner", "run", str(job_id), "--seed", str(plan.seed)]
+        processes.append(_role(stage, "owner", arguments, plan, stack))
     for place, behaviour in enumerate(plan.behaviours):
         arguments = [
             "trainer", "run", str(job_id), "--shard", f"{place + 1}/{plan.trainers}", "--alpha", str(plan.alpha),
@@ -237,7 +242,7 @@ def _role(stage: Stage, name: str, arguments: list[str], plan: DemoPlan, stack: 
 def _watch(plan: DemoPlan, job: Job, board: Board, view: View, processes: list[RoleProcess]) -> None:
     """Follow the market to its end: show it, and move chain time whenever all that can act have acted."""
     task = load_task(plan.task)
-    validation = task.load_data().validation
+    validation = _evaluation_samples(plan, task)
     schema = ModelSchema(job.manifest.entries)
     moved = time.monotonic()
     while not job.state.finished(job.now):
@@ -307,7 +312,7 @@ def _baselines(plan: DemoPlan, job: Job) -> dict[str, list[float]]:
     task = load_task(plan.task)
     data = task.load_data()
     parts = partition(data.train.labels.numpy(), plan.trainers, plan.alpha, plan.seed)
-    mean = replace(job.state.terms.round_rules, rule="mean")
+    mean = replace(job.state.terms.round_rules, rule="mean", score="shapley", reference=False, floor_bps=0)
     found = {}
     for name, behaviours in (("attack_free", ["honest"] * plan.trainers), ("undefended", plan.behaviours)):
         trainers = [
@@ -324,10 +329,16 @@ def _baselines(plan: DemoPlan, job: Job) -> dict[str, list[float]]:
             mean,
             rounds=plan.rounds,
             scale_exponent=job.state.terms.scale_exponent,
-            validation=data.validation,
+            validation=_evaluation_samples(plan, task),
         )
         found[name] = [each.evaluation.accuracy for each in history]
     return found
+
+
+def _evaluation_samples(plan: DemoPlan, task: Task) -> Samples:
+    """Return the held-out samples, without those on which the owner trains its reference rows."""
+    held_out = task.load_data().validation
+    return split_root(held_out, root_count(len(held_out)), plan.seed)[1] if plan.split.reference else held_out
 
 
 def _paid(state: JobState, stage: Stage) -> dict[str, int]:

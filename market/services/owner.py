@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from aggregator.errors import InvalidInput
 from aggregator.fixedpoint import initial_scale_exponent
 from aggregator.gram import check_dimension
-from aggregator.rules import get_rule
+from aggregator.rules import DEFAULT_RULE, DEFAULT_RULE_WITHOUT_REFERENCE, RULES, Rule, get_rule
+from aggregator.scores import DEFAULT_SCORE, DEFAULT_SCORE_WITHOUT_REFERENCE, SCORES, Score, get_score
 from market.chain.market import MarketClient
-from market.domain import NATIVE_COIN, Address, JobCreated, JobTerms
+from market.domain import NATIVE_COIN, WHOLE_BPS, Address, JobCreated, JobTerms
 from market.errors import ConfigError, TransactionFailed
 from market.services.job import Job, Vector
 from market.services.journal import Journal
@@ -27,10 +29,76 @@ from market.trainer.task import Task, load_task, task_file_digest
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """How a job weighs updates and divides its budget.
+
+    Attributes
+    ----------
+    rule, score
+        Ids of a rule and a score that a contract checks.
+    reference
+        Whether the owner commits a reference row before each round.
+    floor_bps
+        Part of a round's budget, in 1/10000, that is divided by the score that the owner cannot steer.
+    cap_bps
+        The most that a trainer gets, in 1/10000 of its stake's share of the budget; 0 for no cap.
+
+    """
+
+    rule: str
+    score: str
+    reference: bool
+    floor_bps: int = 5_000
+    cap_bps: int = 3 * WHOLE_BPS
+
+
+def choose_split(
+    rule: str | None = None,
+    score: str | None = None,
+    *,
+    reference: bool | None = None,
+    floor_bps: int = 5_000,
+    cap_bps: int = 3 * WHOLE_BPS,
+) -> Split:
+    """Fill in what an owner leaves open.
+
+    A job has a reference row where its rule or score needs one, and where the owner names no rule: with the row, the
+    default rule holds against attacks that those without cannot tell from unusual data (docs/attacks.md).
+
+    Raises
+    ------
+    InvalidInput
+        If rule or score is unknown, cannot settle, or needs the reference row that is refused.
+
+    """
+    asked: list[Rule | Score] = [get_rule(rule)] if rule else []
+    asked += [get_score(score)] if score else []
+    for each in asked:
+        if not each.settles:
+            raise InvalidInput(
+                f"{each.id!r} serves comparison: no contract checks it",
+                hint=f"rules that settle: {', '.join(found.id for found in RULES.values() if found.settles)}; "
+                f"scores: {', '.join(found.id for found in SCORES.values() if found.settles)}",
+            )
+    needed = any(each.needs_reference for each in asked)
+    if needed and reference is False:
+        raise InvalidInput("this rule or score needs the reference row", hint="drop --no-reference")
+    used = needed or (reference if reference is not None else rule is None)
+    return Split(
+        rule=rule or (DEFAULT_RULE if used else DEFAULT_RULE_WITHOUT_REFERENCE),
+        score=score or (DEFAULT_SCORE if used else DEFAULT_SCORE_WITHOUT_REFERENCE),
+        reference=used,
+        floor_bps=floor_bps,
+        cap_bps=cap_bps,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class JobRequest:
     """What an owner decides about a job; amounts in wei or token units, windows in seconds of chain time.
 
-    ``srs`` is the file of the verifier's reference string; None: it is in the user's cache.
+    ``srs`` is the file of the verifier's reference string; None: it is in the user's cache. ``split`` says how updates
+    are weighed and paid.
     """
 
     task: str
@@ -50,8 +118,7 @@ class JobRequest:
     lifetime_seconds: int
     aggregator_bond: int = 0
     challenger_share_bps: int = 5000
-    rule: str = "multi-krum"
-    score: str = "shapley"
+    split: Split = field(default_factory=choose_split)
     bits: int = 16
     headroom_bits: int = 5
     scale_exponent: int | None = None
@@ -87,7 +154,6 @@ def create_job(
         If the owner cannot pay the escrow.
 
     """
-    get_rule(request.rule)
     task = load_task(request.task)
     model = task.init_model(request.seed)
     schema, vector = ModelSchema.of(model), flatten(model)
@@ -205,6 +271,9 @@ def _terms(request: JobRequest, *, dimension: int, scale_exponent: int, now: int
         settle_seconds=request.settle_seconds,
         challenge_seconds=request.challenge_seconds,
         deadline=now + request.lifetime_seconds,
-        rule=request.rule,
-        score=request.score,
+        rule=request.split.rule,
+        score=request.split.score,
+        reference=request.split.reference,
+        floor_bps=request.split.floor_bps,
+        cap_bps=request.split.cap_bps,
     )

@@ -216,7 +216,7 @@ class Trainer:
             if recorded is not None:
                 self._commit(state, recorded)
             else:
-                self._recipients()  # training is dear: nobody to send it to shows first
+                recipients_of(self.job)  # training is dear: nobody to send it to shows first
                 self.submit(state, self.train(state).update)
         except ContractRefused as refused:
             if refused.details.get("error") != "Market_DuplicateCommitment":
@@ -247,7 +247,7 @@ class Trainer:
 
     def _prepare(self, state: RoundState, update: Vector) -> Submission:
         quantised = self.job.quantiser(state).quantise(update)
-        recipients = self._recipients()
+        recipients = recipients_of(self.job)
         blinding = draw_blinding()
         point = commit(self.job.srs, quantised.entries, blinding)
         bound_to = round_binding(self.job.market.round_id(self.job.job_id, state.number), self.address, compress(point))
@@ -272,19 +272,6 @@ class Trainer:
             },
         )
         return submission
-
-    def _recipients(self) -> list[bytes]:
-        """Return the published encryption keys of the job's aggregators; one useless key must not stop the others."""
-        found = (self.job.market.encryption_key(aggregator) for aggregator in self.job.state.aggregators)
-        keys = list(dict.fromkeys(key for key in found if key is not None and is_usable(key)))
-        if not keys:
-            raise NoRecipient(
-                f"no aggregator of job {self.job.job_id} has published a key that one can encrypt updates to",
-                hint="an aggregator publishes one with `gramercy aggregator run` or `gramercy aggregator key publish`; "
-                "try again once it has",
-                aggregators=list(self.job.state.aggregators),
-            )
-        return keys
 
     def _steal(self, state: RoundState) -> bool:
         """Commit another trainer's ciphertext under its commitment plus a known amount: all that is left of copying.
@@ -328,6 +315,27 @@ class Trainer:
         """Name a record by everything a commitment binds, so that a record never serves another round."""
         job, opened = self.job, state.opened
         return f"commit-{job.market.chain_id}-{job.market.address}-{job.job_id}-{state.number}-{opened.commit_end}.json"
+
+
+def recipients_of(job: Job) -> list[bytes]:
+    """Return the published encryption keys of the job's aggregators; one useless key must not stop the others.
+
+    Raises
+    ------
+    NoRecipient
+        If there is none.
+
+    """
+    found = (job.market.encryption_key(aggregator) for aggregator in job.state.aggregators)
+    keys = list(dict.fromkeys(key for key in found if key is not None and is_usable(key)))
+    if not keys:
+        raise NoRecipient(
+            f"no aggregator of job {job.job_id} has published a key that one can encrypt updates to",
+            hint="an aggregator publishes one with `gramercy aggregator run` or `gramercy aggregator key publish`; "
+            "try again once it has",
+            aggregators=list(job.state.aggregators),
+        )
+    return keys
 
 
 def draw_blinding() -> Blinding:

@@ -37,7 +37,7 @@ from market.services.closing import close_job
 from market.services.encryption import EncryptionKeys, encryption_folder
 from market.services.job import Job, Vector
 from market.services.journal import Journal
-from market.services.owner import CreatedJob, JobRequest, create_job
+from market.services.owner import CreatedJob, JobRequest, Split, create_job
 from market.services.trainer import Trainer, open_round, trainer_folder
 from market.srs import cache
 from market.srs.files import SrsFile
@@ -142,7 +142,18 @@ class Stage:
         return self._clients[name]
 
     def create(self, **changes: Any) -> CreatedJob:
-        """Open a small job by the owner; ``changes`` are fields of `JobRequest`. Its aggregators get ready."""
+        """Open a small job by the owner; ``changes`` are fields of `JobRequest` or `Split`. Its aggregators get ready.
+
+        It has no reference row unless asked for, and pays by the score "shapley" alone.
+        """
+        split: dict[str, Any] = {
+            "rule": "multi-krum",
+            "score": "shapley",
+            "reference": False,
+            "floor_bps": 0,
+            "cap_bps": 0,
+        }
+        split |= {name: changes.pop(name) for name in split.keys() & changes.keys()}
         terms: dict[str, Any] = {
             "task": "digits",
             "name": "test",
@@ -163,7 +174,7 @@ class Stage:
             "scale_exponent": -20,
         }
         journal = Journal(self.actor("owner").state / "jobs")
-        request = JobRequest(**{**terms, **changes})
+        request = JobRequest(**{**terms, **changes}, split=Split(**split))
         created = create_job(self.client("owner"), self.storage, request, journal, self.told)
         for name, actor in list(self._actors.items()):
             if actor.address in request.aggregators:

@@ -16,6 +16,8 @@ from aggregator.running import recall, remember, saturated
 
 KEPT, OF = 49, 50
 """The share of a running value that a round leaves as it was: 0.98."""
+REFERENCE_BITS = 33
+"""The reference counts twice, which is the others by half, in units of ``2**-32``."""
 VALUE_BITS = 64
 """Running values are in units of ``2**-64``."""
 
@@ -24,25 +26,27 @@ VALUE_BITS = 64
 class MarginalValue:
     """Accepts updates whose trainers' running marginal value is positive; clips them to the median norm.
 
-    An update's marginal value is what it adds to the quadratic utility ``<r, u> - |u|**2 / 2`` of the aggregate u, with
-    r the owner's reference row: ``<r, u_i>`` less its inner products with what all others bring. Comparing updates with
-    each other alone cannot tell attackers from unusual honest trainers; the sign of this can. Updates that cancel r
-    (sign or label flips, IPM) lose by the first term, colluders that pile up in one direction (ALIE) by the second;
-    honest trainers with classes of their own agree with r and cancel each other. One round's sign is noisy, so the
-    running mean over rounds decides. In exact integers, with b the stakes' shares of all n, M the stake-weighted lower
-    median of the squared norms, and quotients rounded toward zero, ::
+    An update's marginal value is what it adds to the quadratic utility ``<r, u> - |u|**2 / 4`` of the aggregate u,
+    its own square left out, with r the owner's reference row brought to the updates' median norm: ``<r, u_i>`` less
+    half its inner products with what all others bring. Comparing updates with each other alone cannot tell attackers
+    from unusual honest trainers; the sign of this can. Updates that cancel r (sign or label flips, IPM) lose by the
+    first term, colluders that pile up in one direction (ALIE) by the second; honest trainers with classes of their
+    own agree with r and cancel each other. One round's sign is noisy, so the running mean over rounds decides. In
+    exact integers, with b the stakes' shares of all n, M the stake-weighted lower median of the squared norms,
+    ``L(x) = floor(2**32 sqrt(x))``, and quotients rounded toward zero, ::
 
         c_i = 2**32 where G_ii <= M, else floor(sqrt(2**64 M / G_ii));    q_i = floor(b_i c_i / 2**32)
-        m_i = 2**32 <r, u_i> - sum of q_j G_ij over j other than i
-        x_i = 2**32 m_i / floor(2**32 |u_i|), or 0 for a zero update
+        m_i = 2**33 <r, u_i> L(M) / L(<r, r>) - sum of q_j G_ij over j other than i
+        x_i = 2**32 m_i / L(G_ii), or 0 for a zero update
         y_i = 2**64 x_i / floor(sqrt(sum of x_j**2))                      (no round moves a value by more than 1)
         e_i = (49 e_i + y_i) / 50
 
     Accepted are updates with ``e_i > 0``, unless zero; their weights are their stakes' shares among each other, times
     c_i. Where nobody is accepted, all weights are 0 and the model stays as it is.
 
-    *Without a reference row* (the owner's was unusable) the running values stay as they are, and decide. Where none is
-    positive, as in a job's first rounds, all updates are accepted: centred clipping.
+    Only r's direction counts: how far the owner trained it says nothing. *Without a reference row* (the owner's was
+    unusable), or with one of zeros, the running values stay as they are, and decide. Where none is positive, as in a
+    job's first rounds, all updates are accepted: centred clipping.
 
     Memory: the running values e, 0 at first (:mod:`aggregator.running`). Nobody gets rid of a value by staying away; a
     new address costs a stake. Cost: O(n^2), no iterations.
@@ -75,12 +79,15 @@ class MarginalValue:
 
         """
         squares = _squares(products, stakes, trainers)
-        clips = clip_factors(squares, lower_median(squares, stakes))
+        limit = lower_median(squares, stakes)
+        clips = clip_factors(squares, limit)
         values = recall(memory, trainers)
-        if products.reference is None:
+        reference = products.reference
+        if reference is None or reference.square == 0:
             accepted = _positive(values, squares)
             return _weighed(accepted if any(accepted) else [True] * products.n, stakes, clips, memory)
-        now = normalised_marginals(products, products.reference, clips, stakes)
+        shares = _clipped([True] * products.n, stakes, clips)
+        now = _normalised(_marginals(products, reference, shares, length_of(limit)))
         values = [saturated(truncated_quotient(KEPT * old + new, OF)) for old, new in zip(values, now, strict=True)]
         return _weighed(_positive(values, squares), stakes, clips, remember(memory, trainers, values))
 
@@ -102,18 +109,20 @@ def clip_factors(squares: Sequence[int], limit: int) -> list[int]:
     return [WEIGHT_ONE if square <= limit else isqrt((limit << 2 * LENGTH_BITS) // square) for square in squares]
 
 
-def normalised_marginals(
-    products: Products, reference: ExtraRow, clips: Sequence[int], stakes: Sequence[int]
-) -> list[int]:
-    """Return ``y_i``, in units of ``2**-64``."""
-    shares = _clipped([True] * products.n, stakes, clips)
-    found = []
+def _marginals(products: Products, reference: ExtraRow, shares: Sequence[int], radius: int) -> list[int]:
+    """Return ``x_i``; ``shares`` are q, ``radius`` is L(M)."""
+    length, found = length_of(reference.square), []
     for i, (row, product) in enumerate(zip(products.gram, reference.products, strict=True)):
         others = sum(map(mul, row, shares)) - shares[i] * row[i]
-        marginal = (product << LENGTH_BITS) - others
+        marginal = truncated_quotient(product * radius << REFERENCE_BITS, length) - others
         found.append(truncated_quotient(marginal << LENGTH_BITS, length_of(row[i])) if row[i] else 0)
-    norm = isqrt(sum(value * value for value in found))
-    return [truncated_quotient(value << VALUE_BITS, norm) if norm else 0 for value in found]
+    return found
+
+
+def _normalised(values: Sequence[int]) -> list[int]:
+    """Return ``y_i``."""
+    norm = isqrt(sum(value * value for value in values))
+    return [truncated_quotient(value << VALUE_BITS, norm) if norm else 0 for value in values]
 
 
 def _clipped(accepted: Sequence[bool], stakes: Sequence[int], clips: Sequence[int]) -> tuple[int, ...]:

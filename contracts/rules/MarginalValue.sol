@@ -16,6 +16,7 @@ import {Weighing} from "../libraries/Weighing.sol";
 contract MarginalValue is IRule {
     int256 private constant KEPT = 49;
     int256 private constant OF = 50;
+    uint256 private constant REFERENCE_BITS = 33;
     uint256 private constant VALUE_BITS = 64;
 
     error MarginalValue_NoUpdate();
@@ -48,15 +49,17 @@ contract MarginalValue is IRule {
         if (round.trainers.length != n) revert MarginalValue_WrongLength(round.trainers.length, n);
         Weighing.checkLength(hints, 1);
         uint256[] memory squares = PackedGram.squares(round.gram, n);
-        uint256[] memory clips = _clips(squares, round.stakes, Weighing.word(hints, 0));
+        uint256 limit = Weighing.word(hints, 0);
+        uint256[] memory clips = _clips(squares, round.stakes, limit);
         (int256[] memory values, uint256 taken) = Running.recall(memoryBefore, round.trainers);
         memoryAfter = memoryBefore;
-        if (round.hasReference) {
-            _move(values, _marginals(round, squares, clips));
+        uint256 length = round.hasReference ? Math.sqrt(PackedGram.extraSquare(round.gram, n) << 64) : 0;
+        if (length != 0) {
+            _move(values, _marginals(round, squares, clips, (Math.sqrt(limit << 64) << REFERENCE_BITS), length));
             memoryAfter = Running.remember(memoryBefore, round.trainers, taken, values);
         }
         accepted = _positive(values, squares);
-        if (accepted == 0 && !round.hasReference) accepted = (1 << n) - 1;
+        if (accepted == 0 && length == 0) accepted = (1 << n) - 1;
         weights = _clipped(accepted, round.stakes, clips);
     }
 
@@ -89,27 +92,29 @@ contract MarginalValue is IRule {
         }
     }
 
-    /// @dev x_i = 2^32 m_i / L_i with m_i = 2^32 <r, u_i> - sum of q_j G_ij over the others, and L_i = floor(2^32 |u_i|).
-    /// |m_i| < 2^126.5 and |x_i| < 2^32 |r| + 2^94 < 2^96, as |<r, u_i>| <= |r| |u_i| and |u_i| >= 1.
-    function _marginals(Round calldata round, uint256[] memory squares, uint256[] memory clips)
-        private
-        pure
-        returns (int256[] memory x)
-    {
+    /// @dev x_i = 2^32 m_i / L_i with m_i = <r, u_i> factor / length - sum of q_j G_ij over the others, where `factor` is
+    /// 2^33 L(M), below 2^96, `length` is L(<r, r>), and L_i = floor(2^32 |u_i|). By Cauchy and Schwarz the quotient is
+    /// below 2^33 sqrt(M) |u_i| (1 + 2^-31); with |u_i| >= 1 then |x_i| < 2^33 2^31 2^32 + 2^94 < 2^97.
+    function _marginals(
+        Round calldata round,
+        uint256[] memory squares,
+        uint256[] memory clips,
+        uint256 factor,
+        uint256 length
+    ) private pure returns (int256[] memory x) {
         uint256 n = squares.length;
-        int256[] memory others =
-            PackedGram.sumsOfOthers(round.gram, _clipped((1 << n) - 1, round.stakes, clips));
+        int256[] memory others = PackedGram.sumsOfOthers(round.gram, _clipped((1 << n) - 1, round.stakes, clips));
         x = PackedGram.products(round.gram, n);
         unchecked {
             for (uint256 i = 0; i < n; ++i) {
-                int256 marginal = (x[i] << 32) - others[i];
+                int256 marginal = x[i] * int256(factor) / int256(length) - others[i];
                 x[i] = squares[i] == 0 ? int256(0) : (marginal << 32) / int256(Math.sqrt(squares[i] << 64));
             }
         }
     }
 
     /// @dev e_i <- (49 e_i + 2^64 x_i / floor(sqrt(sum of x_j^2))) / 50, quotients toward zero. The squares' sum is below
-    /// 2^(8 + 192), and remembered values below 2^127.
+    /// 2^(8 + 194), and remembered values below 2^127.
     function _move(int256[] memory values, int256[] memory x) private pure {
         unchecked {
             int256 sum = 0;

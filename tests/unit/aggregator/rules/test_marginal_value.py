@@ -41,9 +41,11 @@ def move(updates: Matrix, reference: Matrix) -> Vector:
     """Return what one round adds to the values, in floating point on the updates themselves, with equal stakes."""
     n = len(updates)
     norms = np.linalg.norm(updates, axis=1)
-    clipped = updates * np.minimum(1, np.sort(norms)[(n - 1) // 2] / norms)[:, None] / n
+    median = np.sort(norms)[(n - 1) // 2]
+    scaled = reference * median / np.linalg.norm(reference)
+    clipped = updates * np.minimum(1, median / norms)[:, None] / n
     others = clipped.sum(axis=0) - clipped
-    marginals = np.array([u @ reference - u @ rest for u, rest in zip(updates, others, strict=True)]) / norms
+    marginals = np.array([u @ scaled - u @ rest / 2 for u, rest in zip(updates, others, strict=True)]) / norms
     return np.asarray(marginals / np.linalg.norm(marginals))
 
 
@@ -59,9 +61,9 @@ def test_a_round_moves_the_values_by_the_normalised_marginals(seed: int) -> None
 
 
 def test_by_hand() -> None:
-    # all of norm 5, so nothing is clipped: m = <r, u> - (G w of the others), w = 1/3 each
+    # all of norm 5, so nothing is clipped: m = <r, u> - half of (G w of the others), w = 1/3 each
     decision = decide([[5, 0], [3, 4], [-5, 0]], [5, 0])
-    marginals = [25 - (15 - 25) / 3, 15 - (15 - 15) / 3, -25 - (-25 - 15) / 3]
+    marginals = [25 - (15 - 25) / 6, 15 - (15 - 15) / 6, -25 - (-25 - 15) / 6]
     norm = sum(m * m for m in marginals) ** 0.5
     values = [value / 2**VALUE_BITS for value in recall(decision.memory, names(3))]
     assert values == pytest.approx([m / norm / OF for m in marginals], rel=1e-8)
@@ -88,9 +90,17 @@ def test_a_reference_that_nobody_agrees_with_leaves_the_model_as_it_is() -> None
     assert decision.weights == (0, 0)
 
 
-def test_without_a_reference_the_values_stay_and_decide() -> None:
+def test_only_the_direction_of_the_reference_counts() -> None:
+    rows = normal_rows(2, 8)
+    once, thrice = (decide(rows[:7], factor * rows[7]) for factor in (1, 3))
+    assert thrice.weights == once.weights
+    assert recall(thrice.memory, names(7)) == pytest.approx(recall(once.memory, names(7)), rel=1e-6)
+
+
+@pytest.mark.parametrize("reference", [None, [0, 0]])
+def test_without_a_reference_the_values_stay_and_decide(reference: list[int] | None) -> None:
     memory = remember(b"", names(3), [5, -5, 0])
-    decision = decide([[2, 0], [1, 0], [0, 1]], None, memory=memory)
+    decision = decide([[2, 0], [1, 0], [0, 1]], reference, memory=memory)
     assert decision.memory == memory
     assert decision.accepted == (True, False, False)
 
@@ -127,7 +137,7 @@ def worlds(round_number: int, attack: str) -> tuple[Matrix, Matrix]:
     honest = classes + rng.normal(size=(10, 60)) * 100
     reference = classes.mean(axis=0) + rng.normal(size=60) * 10
     mean, spread = honest.mean(axis=0), honest.std(axis=0)
-    bad = {"sign-flip": -honest[:4], "ipm": np.tile(-mean, (4, 1)) * 3, "alie": np.tile(mean + 1.5 * spread, (4, 1))}
+    bad = {"sign-flip": -honest[:4], "ipm": np.tile(-mean, (4, 1)) * 3, "alie": np.tile(mean - 1.5 * spread, (4, 1))}
     return np.rint(np.vstack([honest, bad[attack]])).astype(np.int64), np.rint(reference).astype(np.int64)
 
 

@@ -59,6 +59,7 @@ def test_python_and_solidity_agree(machine: PyEvm) -> None:
     assert sum(question.expected is not None for question in drawn) > 40
 
 
+@pytest.mark.slow
 def test_the_largest_rounds_and_memories_agree(machine: PyEvm) -> None:
     rng = random.Random(2)
     case = random_case(rng, 64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,11 @@ import numpy.typing as npt
 from aggregator.bn254 import R, encode_point
 from aggregator.commitments import Blinding, RoundId, commit, encode_blinding
 from aggregator.fixedpoint import IntVector, entry_dtype
-from aggregator.gram import gram_matrix, pack_gram
+from aggregator.products import Layout, pack_products
 from aggregator.proofs import GramStatement, open_chunk, prove
 from aggregator.proofs.gram_proof import GramProof, canonical_scalar, curve_point
 from aggregator.proofs.transcript import GramTranscript, OpeningTranscript
+from aggregator.rows import products_of_rows
 from aggregator.settlement import RoundRules
 from aggregator.srs import development_srs
 
@@ -30,6 +31,10 @@ def proofs() -> Iterator[Case]:
     yield _proof("one update of one entry", n=1, d=1, bits=4)
     yield _proof("as many entries as there is room for, 16 bits", n=4, d=SRS_SIZE - 8, bits=16)
     yield _proof("zeros", n=2, d=3, bits=8, limit=0)
+    yield _proof("a reference row", n=3, d=5, bits=8, extras=("reference",))
+    yield _proof("the previous aggregate", n=3, d=5, bits=8, extras=("previous",))
+    yield _proof("running sums", n=3, d=5, bits=8, extras=("history",))
+    yield _proof("every extra row", n=2, d=SRS_SIZE - 8, bits=16, extras=("reference", "previous", "history"))
 
 
 def openings() -> Iterator[Case]:
@@ -47,23 +52,32 @@ def openings() -> Iterator[Case]:
     yield _opening("the zero vector, unblinded: every point is infinity", np.zeros(3, dtype=np.int64), 0, 3, (0, 0, 0))
 
 
-def _proof(name: str, *, n: int, d: int, bits: int, limit: int | None = None) -> Case:
+def _proof(name: str, *, n: int, d: int, bits: int, limit: int | None = None, extras: Sequence[str] = ()) -> Case:
     draw = _Draw(f"proof/{name}")
     largest = (1 << (bits - 1)) - 1 if limit is None else limit
+    layout = Layout(n, **dict.fromkeys(extras, True))
     updates = [_update([draw.below(2 * largest + 1) - largest for _ in range(d)], bits) for _ in range(n)]
-    blindings = [draw.blinding() for _ in range(n)]
+    rows: list[IntVector | npt.NDArray[np.int64]] = [*updates]
+    if layout.reference:
+        rows.append(_update([draw.below(2 * largest + 1) - largest for _ in range(d)], bits))
+    for _ in range(layout.total - len(rows)):
+        rows.append(np.array([draw.below(largest << 33) - (largest << 32) for _ in range(d)], dtype=np.int64))
+    blindings = [draw.blinding() for _ in rows]
     srs = development_srs(SRS_SIZE)
     statement = GramStatement(
         round_id=_ROUND,
-        rules=RoundRules("multi-krum", "shapley", 1, d, bits, bits - 3, 10**18 + 1),
+        rules=RoundRules("multi-krum", "shapley", 1, d, bits, bits - 3, 10**18 + 1, layout.reference, 5_000, 30_000),
         scale_exponent=-9,
         trainers=tuple(draw.below(1 << 160).to_bytes(20, "big") for _ in range(n)),
         stakes=tuple(draw.below(1 << 128) for _ in range(n)),
-        commitments=tuple(commit(srs, u, h) for u, h in zip(updates, blindings, strict=True)),
-        gram=pack_gram(gram_matrix(updates, bits=bits)),
+        commitments=tuple(commit(srs, u, h) for u, h in zip(rows, blindings, strict=True)),
+        gram=pack_products(products_of_rows(layout, updates, rows[n:], bits=bits)),
+        reference=layout.reference,
+        previous=layout.previous,
+        history=layout.history,
     )
     seed = draw.below(1 << 256).to_bytes(32, "big")
-    proof = prove(srs, statement, updates, blindings, seed=seed)
+    proof = prove(srs, statement, rows, blindings, seed=seed)
     return {
         "name": name,
         **_round(),
@@ -75,24 +89,30 @@ def _proof(name: str, *, n: int, d: int, bits: int, limit: int | None = None) ->
         "headroom_bits": statement.rules.headroom_bits,
         "scale_exponent": statement.scale_exponent,
         "budget": str(statement.rules.budget),
+        "job_reference": statement.rules.reference,
+        "floor_bps": statement.rules.floor_bps,
+        "cap_bps": statement.rules.cap_bps,
+        "reference": statement.reference,
+        "previous": statement.previous,
+        "history": statement.history,
         "trainers": [trainer.hex() for trainer in statement.trainers],
         "stakes": [str(stake) for stake in statement.stakes],
-        "updates": [[int(entry) for entry in update] for update in updates],
+        "rows": [[str(entry) for entry in row.tolist()] for row in rows],
         "blindings": [encode_blinding(blinding).hex() for blinding in blindings],
         "seed": seed.hex(),
         "commitments": [encode_point(point).hex() for point in statement.commitments],
         "gram": statement.gram.hex(),
         "message": statement.encode(srs.key.digest).hex(),
-        **_gram_challenges(statement.encode(srs.key.digest), proof, n),
+        **_gram_challenges(statement.encode(srs.key.digest), proof, layout.total),
         "proof": proof.hex(),
     }
 
 
-def _gram_challenges(message: bytes, proof: bytes, n: int) -> Case:
+def _gram_challenges(message: bytes, proof: bytes, rows: int) -> Case:
     sent = GramProof.decode(proof)
     transcript = GramTranscript(message)
     state = transcript.statement_state
-    lambdas = transcript.mask(sent.mask, sent.mask_square, n)
+    lambdas = transcript.mask(sent.mask, sent.mask_square, rows)
     z = transcript.correlation(sent.correlation)
     gamma = transcript.evaluations(sent.at_z, sent.at_inverse, sent.correlation_at_z)
     return {

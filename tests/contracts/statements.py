@@ -3,61 +3,127 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from web3 import Web3
 
-from aggregator.gram import GramMatrix, pack_gram
-from aggregator.settlement import Outcome, RoundRules
+from aggregator.bn254 import GENERATOR
+from aggregator.carried import EMPTY, Carried
+from aggregator.history import advance
+from aggregator.products import Products, pack_products
+from aggregator.settlement import Outcome, RoundRules, settle
 from tests.vectors.cases import SettlementCase
 
 Statement = dict[str, Any]
 
 
 def statement(
-    rules: RoundRules, gram: GramMatrix, stakes: Sequence[int], *, scale_exponent: int, outcome: Outcome
+    rules: RoundRules,
+    products: Products,
+    stakes: Sequence[int],
+    *,
+    scale_exponent: int,
+    outcome: Outcome,
+    carried: Carried = EMPTY,
+    trainers: Sequence[bytes] | None = None,
 ) -> Statement:
-    """Return IProofVerifier.Statement with made-up parties; what follows from the matrix does not depend on those."""
-    n = len(stakes)
+    """Return IProofVerifier.Statement with made-up points; what follows from the products does not depend on those."""
+    layout = products.layout
+    trainers = trainers or addresses(layout.updates)
+    commitments = [GENERATOR] * (layout.updates + layout.reference + layout.previous)
+    memory = outcome.memory
+    if layout.history:
+        updates = commitments[: layout.updates]
+        sums = advance(carried.history, trainers, updates, scale_exponent=scale_exponent)
+        commitments += [point or (0, 0) for point in sums.commitments]
+        memory = replace(memory, history=sums.carried)
     return {
         "gram": {
             "chainId": 31337,
-            "market": _address(1),
+            "market": _checksummed((1).to_bytes(20, "big")),
             "jobId": 1,
             "round": 1,
-            "rule": rules.rule.encode().ljust(32, b"\0"),
-            "score": rules.score.encode().ljust(32, b"\0"),
+            "rule": word(rules.rule),
+            "score": word(rules.score),
             "byzantine": rules.byzantine,
             "dimension": rules.dimension,
             "bits": rules.bits,
             "headroomBits": rules.headroom_bits,
             "scaleExponent": scale_exponent,
             "budget": rules.budget,
-            "trainers": [_address(100 + i) for i in range(n)],
+            "floorBps": rules.floor_bps,
+            "capBps": rules.cap_bps,
+            "hasReference": layout.reference,
+            "previous": layout.previous,
+            "history": layout.history,
+            "trainers": [_checksummed(trainer) for trainer in trainers],
             "stakes": list(stakes),
-            "commitments": [(1, 2)] * n,
-            "gram": pack_gram(gram),
+            "commitments": commitments,
+            "gram": pack_products(products),
         },
         "weights": list(outcome.weights),
         "scores": list(outcome.scores),
         "payouts": list(outcome.payouts),
         "aggregateCommitment": b"\xaa" * 32,
         "nextScaleExponent": outcome.next_scale_exponent,
+        "referenceExpected": rules.reference,
+        "memoryDigest": carried.digest(),
+        "nextMemoryDigest": memory.digest(),
+        "witness": {
+            "carried": carried.encode(),
+            "ruleHints": outcome.rule_hints,
+            "scoreHints": outcome.score_hints,
+            "floorHints": outcome.floor_hints,
+        },
     }
+
+
+def settled(
+    rules: RoundRules,
+    products: Products,
+    stakes: Sequence[int],
+    *,
+    scale_exponent: int = 0,
+    carried: Carried = EMPTY,
+) -> Statement:
+    """Return the honest statement about inner products."""
+    outcome = settle(
+        rules,
+        products,
+        stakes,
+        scale_exponent=scale_exponent,
+        trainers=addresses(products.n),
+        memory=carried,
+    )
+    return statement(rules, products, stakes, scale_exponent=scale_exponent, outcome=outcome, carried=carried)
 
 
 def of_case(case: SettlementCase) -> Statement:
     """Return the statement of a shared vector."""
-    return statement(case.rules, case.gram, case.stakes, scale_exponent=case.scale_exponent, outcome=case.outcome)
+    return statement(
+        case.rules,
+        case.products,
+        case.stakes,
+        scale_exponent=case.scale_exponent,
+        outcome=case.outcome,
+        carried=case.carried,
+        trainers=case.trainers,
+    )
 
 
-def with_changed_entry(claim: Statement, gram: GramMatrix) -> Statement:
+def addresses(count: int) -> list[bytes]:
+    """Return the trainers of statements that name none."""
+    return [(100 + i).to_bytes(20, "big") for i in range(count)]
+
+
+def with_changed_entry(claim: Statement, products: Products) -> Statement:
     """Return the statement with one unit more (at the bound: less) in the squared norm of the heaviest update."""
-    changed = gram.copy()
+    matrix = [list(row) for row in products.matrix]
     i = claim["weights"].index(max(claim["weights"]))
     bound = claim["gram"]["dimension"] << (2 * claim["gram"]["bits"] - 2)
-    changed[i, i] += -1 if changed[i, i] == bound else 1
-    return with_gram(claim, gram=pack_gram(changed))
+    matrix[i][i] += -1 if matrix[i][i] == bound else 1
+    return with_gram(claim, gram=pack_products(Products(products.layout, tuple(map(tuple, matrix)))))
 
 
 def with_gram(claim: Statement, **changes: Any) -> Statement:
@@ -72,5 +138,10 @@ def with_one_more(claim: Statement, field: str, index: int) -> Statement:
     return claim | {field: values}
 
 
-def _address(number: int) -> str:
-    return Web3.to_checksum_address(f"0x{number:040x}")
+def word(text: str) -> bytes:
+    """Return an id as bytes32."""
+    return text.encode().ljust(32, b"\0")
+
+
+def _checksummed(address: bytes) -> str:
+    return Web3.to_checksum_address(address)

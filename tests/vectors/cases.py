@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aggregator.bn254 import decode_point
+from aggregator.carried import Carried
 from aggregator.commitments import RoundId
 from aggregator.fixedpoint import Float32Vector, Quantiser
-from aggregator.gram import GramMatrix, unpack_gram
+from aggregator.products import Layout, Products, unpack_products
 from aggregator.proofs import GramStatement, OpeningStatement
 from aggregator.settlement import Outcome, RoundRules
 
@@ -23,13 +24,15 @@ VECTORS = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class SettlementCase:
-    """One round: what a settlement is computed from, and its outcome."""
+    """One round: what a settlement is computed from, and its outcome; ``carried`` is what the job brings into it."""
 
     name: str
     rules: RoundRules
-    gram: GramMatrix
+    products: Products
+    trainers: tuple[bytes, ...]
     stakes: tuple[int, ...]
     scale_exponent: int
+    carried: Carried
     outcome: Outcome
 
 
@@ -99,7 +102,33 @@ def integers(words: list[str]) -> npt.NDArray[np.int64]:
 
 
 def _settlement_case(case: dict[str, Any]) -> SettlementCase:
-    rules = RoundRules(
+    outcome = Outcome(
+        accepted=tuple(case["accepted"]),
+        weights=tuple(case["weights"]),
+        scores=tuple(int(score) for score in case["scores"]),
+        payouts=tuple(int(payout) for payout in case["payouts"]),
+        next_scale_exponent=case["next_scale_exponent"],
+        memory=Carried.decode(bytes.fromhex(case["next_carried"])),
+        rule_hints=bytes.fromhex(case["rule_hints"]),
+        score_hints=bytes.fromhex(case["score_hints"]),
+        floor_hints=bytes.fromhex(case["floor_hints"]),
+    )
+    stakes = tuple(int(stake) for stake in case["stakes"])
+    layout = Layout(len(stakes), case["reference"], case["previous"], case["history"])
+    return SettlementCase(
+        name=case["name"],
+        rules=_rules(case),
+        products=unpack_products(bytes.fromhex(case["gram"]), layout),
+        trainers=tuple(bytes.fromhex(trainer) for trainer in case["trainers"]),
+        stakes=stakes,
+        scale_exponent=case["scale_exponent"],
+        carried=Carried.decode(bytes.fromhex(case["carried"])),
+        outcome=outcome,
+    )
+
+
+def _rules(case: dict[str, Any]) -> RoundRules:
+    return RoundRules(
         rule=case["rule"],
         score=case["score"],
         byzantine=case["byzantine"],
@@ -107,37 +136,24 @@ def _settlement_case(case: dict[str, Any]) -> SettlementCase:
         bits=case["bits"],
         headroom_bits=case["headroom_bits"],
         budget=int(case["budget"]),
+        reference=case["job_reference"],
+        floor_bps=case["floor_bps"],
+        cap_bps=case["cap_bps"],
     )
-    outcome = Outcome(
-        accepted=tuple(case["accepted"]),
-        weights=tuple(case["weights"]),
-        scores=tuple(int(score) for score in case["scores"]),
-        payouts=tuple(int(payout) for payout in case["payouts"]),
-        next_scale_exponent=case["next_scale_exponent"],
-    )
-    stakes = tuple(int(stake) for stake in case["stakes"])
-    gram = unpack_gram(bytes.fromhex(case["gram"]), len(stakes))
-    return SettlementCase(case["name"], rules, gram, stakes, case["scale_exponent"], outcome)
 
 
 def _proof_case(case: dict[str, Any]) -> ProofCase:
-    rules = RoundRules(
-        rule=case["rule"],
-        score=case["score"],
-        byzantine=case["byzantine"],
-        dimension=case["dimension"],
-        bits=case["bits"],
-        headroom_bits=case["headroom_bits"],
-        budget=int(case["budget"]),
-    )
     statement = GramStatement(
         round_id=_round_id(case),
-        rules=rules,
+        rules=_rules(case),
         scale_exponent=case["scale_exponent"],
         trainers=tuple(bytes.fromhex(trainer) for trainer in case["trainers"]),
         stakes=tuple(int(stake) for stake in case["stakes"]),
         commitments=tuple(decode_point(bytes.fromhex(point)) for point in case["commitments"]),
         gram=bytes.fromhex(case["gram"]),
+        reference=case["reference"],
+        previous=case["previous"],
+        history=case["history"],
     )
     return ProofCase(
         name=case["name"],

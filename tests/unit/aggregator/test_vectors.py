@@ -45,7 +45,15 @@ def test_names_are_unique() -> None:
 
 @pytest.mark.parametrize("case", settlement_cases(), ids=_name)
 def test_settlement(case: SettlementCase) -> None:
-    assert settle(case.rules, case.gram, case.stakes, scale_exponent=case.scale_exponent) == case.outcome
+    found = settle(
+        case.rules,
+        case.products,
+        case.stakes,
+        scale_exponent=case.scale_exponent,
+        trainers=case.trainers,
+        memory=case.carried,
+    )
+    assert found == case.outcome
 
 
 @pytest.mark.parametrize("case", load("quantiser.json")["quantise"], ids=_name)
@@ -65,7 +73,7 @@ def test_refused(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", load("quantiser.json")["apply"], ids=_name)
 def test_apply(case: dict[str, Any]) -> None:
-    result = quantiser_of(case).apply(floats(case["model"]), integers(case["aggregate"]), case["weight_sum"])
+    result = quantiser_of(case).apply(floats(case["model"]), integers(case["aggregate"]))
     assert result.dtype == np.float32
     assert result.tobytes() == floats(case["result"]).tobytes()
 

@@ -18,7 +18,7 @@ def test_gram_proof(case: ProofCase) -> None:
     verify_gram(KEY, case.statement, case.proof)
     assert case.statement.encode(KEY.digest) == case.message
     sent, transcript = GramProof.decode(case.proof), GramTranscript(case.message)
-    assert transcript.mask(sent.mask, sent.mask_square, case.statement.updates) == case.lambdas
+    assert transcript.mask(sent.mask, sent.mask_square, case.statement.layout.total) == case.lambdas
     assert transcript.correlation(sent.correlation) == case.z
     assert transcript.evaluations(sent.at_z, sent.at_inverse, sent.correlation_at_z) == case.gamma
     assert sent.encode() == case.proof

@@ -13,9 +13,8 @@ from aggregator.running import accumulated, remember
 from aggregator.scores.base import Scored, check_shape, weighted_sums
 from aggregator.scores.clipping import clip, median_hint
 from aggregator.scores.reference_utility import squares_of
-from aggregator.scores.shapley_reference import aggregate_square
+from aggregator.scores.shapley_reference import STANDARD_DEVIATIONS, aggregate_square
 
-STANDARD_DEVIATIONS = 3
 _WEIGHT_BITS = 32
 _VALUE_BITS = 64
 

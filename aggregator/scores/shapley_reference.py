@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aggregator.errors import RuleNotApplicable
 from aggregator.products import Products
 from aggregator.residuals import truncated_quotient
 from aggregator.running import accumulated, remember
 from aggregator.scores.base import Scored, check_shape, weighted_sums
 from aggregator.scores.reference_utility import reference_utility, utility_hints
 
+STANDARD_DEVIATIONS = 3
 _VALUE_BITS = 64
 _LARGEST = 1 << 180
 """No Shapley value of updates that exist comes near; what does not exist is kept from overflowing a word."""
@@ -41,8 +43,9 @@ class ShapleyReference:
     ``Phi_i <- 7/8 Phi_i + 2^64 phi_i / A``, with phi of :func:`shapley_reference_values` and ``A = w^T G w``, quotients
     rounded toward zero, magnitudes at most 2^120. One round's values are noisy, and rounds in which little is new
     would divide a whole budget by noise; the sum over rounds measures what a trainer has brought, and later rounds,
-    which bring less, count less. The score is ``Phi_i``; but only who brings something in this round can be paid:
-    where ``phi_i <= 0``, a positive score counts as 0. Where A is 0, all scores are, and nothing is remembered.
+    which bring less, count less. The score is ``Phi_i``; but a positive one counts as 0 where the update does not
+    point where the reference does (:func:`agree_with_reference`): who stops contributing stops being paid. Where A is
+    0, all scores are, and nothing is remembered.
 
     Memory: the running values, 0 at first (:mod:`aggregator.running`).
     """
@@ -58,7 +61,7 @@ class ShapleyReference:
         *,
         trainers: Sequence[bytes],
         memory: bytes,
-        dimension: int = 1,  # noqa: ARG002
+        dimension: int,
     ) -> Scored:
         """Score n updates, and remember.
 
@@ -79,7 +82,8 @@ class ShapleyReference:
             return Scored((0,) * products.n, memory)
         additions = [truncated_quotient(value << _VALUE_BITS, square) for value in values]
         running = accumulated(memory, trainers, additions)
-        scores = tuple(total if value > 0 else min(total, 0) for total, value in zip(running, values, strict=True))
+        agree = agree_with_reference(products, dimension)
+        scores = tuple(total if agrees else min(total, 0) for total, agrees in zip(running, agree, strict=True))
         return Scored(scores, remember(memory, trainers, running))
 
     def hints(
@@ -93,6 +97,27 @@ class ShapleyReference:
     ) -> bytes:
         """Return the weighted median of the squared norms, one word."""
         return utility_hints(products, weights)
+
+
+def agree_with_reference(products: Products, dimension: int) -> tuple[bool, ...]:
+    """Return whether ``<r, u_i>`` is above ``3 |r| |u_i| / sqrt(d)``, three standard deviations of noise for u_i.
+
+    The previous aggregate is not projected out: in one round, the sign of what is left without it is noise for honest
+    trainers, too.
+
+    Raises
+    ------
+    RuleNotApplicable
+        If there is no reference row.
+
+    """
+    reference = products.reference
+    if reference is None:
+        raise RuleNotApplicable("this score needs a reference row")
+    return tuple(
+        product > 0 and dimension * product**2 > STANDARD_DEVIATIONS**2 * reference.square * products.matrix[i][i]
+        for i, product in enumerate(reference.products)
+    )
 
 
 def aggregate_square(products: Products, weights: Sequence[int]) -> int:

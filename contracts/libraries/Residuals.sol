@@ -271,6 +271,21 @@ library Residuals {
         return (products, true);
     }
 
+    /// @dev Bit i set: <r, u_i> is above 3 |r| |u_i| / sqrt(d), three standard deviations of noise in place of u_i, for a
+    /// round with a reference row r; nothing is projected out. Squares of products are below 2^188.
+    function agreeWithReference(Rows memory rows, IRule.Round calldata round) internal pure returns (uint256 agree) {
+        uint256 n = rows.updates;
+        uint256 first = GramMatrix.packedLength(n, 0);
+        int256 limit = 9 * _int128(round.gram, first + 16 * n);
+        int256 dimension = int256(uint256(round.dimension));
+        for (uint256 i = 0; i < n; ++i) {
+            int256 product = _int128(round.gram, first + 16 * i);
+            if (product > 0 && dimension * product * product > limit * rows.cells[COLUMNS * i + PLAIN_SQUARE]) {
+                agree |= 1 << i;
+            }
+        }
+    }
+
     function _checkLengths(IRule.Round calldata round, uint256 weights) private pure {
         uint256 n = round.updates;
         if (weights != n) revert Residuals_WrongLength("weights", weights, n);

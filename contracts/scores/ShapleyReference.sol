@@ -8,8 +8,8 @@ import {Running} from "../libraries/Running.sol";
 
 /// @title Exact Shapley values of the quadratic utility against the owner's reference row, running over the rounds.
 /// @dev Phi_i <- 7/8 Phi_i + 2^64 phi_i / (w^T G w), with phi_i = q_i (4 t_i - (G' q)_i), four times the Shapley value,
-/// and t_i = <r', u'_i> |a| / |r'|. The score is Phi_i, or 0 where that is positive and phi_i is not; at most 2^120. The
-/// weights q are the rule's, long updates shortened; dashes: the previous aggregate is projected out. The same as
+/// and t_i = <r', u'_i> |a| / |r'|. The score is Phi_i, at most 2^120, or 0 where that is positive and the update does not
+/// point where r does. The weights q are the rule's, long updates shortened; dashes: the previous aggregate is projected out. The same as
 /// aggregator/scores/shapley_reference.py. Memory: running values. Hint: the weighted median of the squared norms.
 contract ShapleyReference is IScore {
     using Residuals for Residuals.Rows;
@@ -54,8 +54,9 @@ contract ShapleyReference is IScore {
             scores[i] = Running.accumulated(scores[i], (values[i] << 64) / square);
         }
         memoryAfter = Running.remember(memoryBefore, round.trainers, taken, scores);
+        uint256 agree = rows.agreeWithReference(round);
         for (uint256 i = 0; i < n; ++i) {
-            if (scores[i] > 0 && values[i] <= 0) scores[i] = 0;
+            if (scores[i] > 0 && (agree >> i) & 1 == 0) scores[i] = 0;
         }
     }
 

@@ -68,14 +68,14 @@ def play(
         weights = [int(WEIGHT_ONE * share / sum(relative)) for share in relative]
         rows = [*updates, np.rint(job.reference()).astype(np.int64)]
         if job.previous is not None:
-            rows.append(np.rint(job.previous).astype(np.int64))
+            rows.append(np.rint(2**16 * job.previous).astype(np.int64))
         matrix = tuple(tuple(int(u @ v) for v in rows) for u in rows)
         products = Products(Layout(len(updates), True, job.previous is not None), matrix)
         trainers = [bytes([place]) * 20 for place in range(len(updates))]
         scored = score.score(products, weights, trainers=trainers, memory=memory, dimension=DIMENSION)
         memory = scored.memory
         history.append(list(scored.scores))
-        job.previous = sum((w * u for w, u in zip(weights, updates, strict=True)), np.zeros(DIMENSION)) / 2**16
+        job.previous = sum((w * u for w, u in zip(weights, updates, strict=True)), np.zeros(DIMENSION)) / WEIGHT_ONE
     return history
 
 

@@ -20,15 +20,13 @@ def length_of(honest: list[Vector]) -> float:
 
 
 def replay(job: Job) -> Vector:
-    if job.previous is None:
-        return np.zeros(DIMENSION)
-    again: Vector = job.previous / 2**16
-    return again
+    return np.zeros(DIMENSION) if job.previous is None else job.previous
 
 
 def like_an_honest_one(job: Job) -> Vector:
     fade: float = 0.7**job.round
-    return fade * (job.common + 0.5 * job.drifts[0] + job.noise(0.7 * LENGTH))
+    update: Vector = fade * (job.common + 0.5 * job.drifts[0] + job.noise(0.7 * LENGTH))
+    return update
 
 
 WITHOUT_WORK: dict[str, Attack] = {

@@ -10,10 +10,11 @@ from aggregator.rules import WEIGHT_ONE
 from aggregator.running import LARGEST, recall, remember
 from aggregator.scores.leave_one_out import leave_one_out_values
 from aggregator.scores.reference_utility import reference_utility
-from aggregator.scores.shapley_reference import ShapleyReference, shapley_reference_values
+from aggregator.scores.shapley_reference import ShapleyReference, agree_with_reference, shapley_reference_values
 
 Row = tuple[int, ...]
 HALF = WEIGHT_ONE // 2
+MANY = 10**6
 TRAINERS = [bytes([number]) * 20 for number in (1, 2)]
 SCORE = ShapleyReference()
 
@@ -72,34 +73,44 @@ def test_scores_run_over_the_rounds() -> None:
     square = 8 * WEIGHT_ONE**2  # |a|^2
     values = shapley_reference_values(products, weights)
     before = remember(b"", TRAINERS, [0, 1 << 80])
-    scored = SCORE.score(products, weights, trainers=TRAINERS, memory=before)
+    scored = SCORE.score(products, weights, trainers=TRAINERS, memory=before, dimension=MANY)
     first, second = (values[0] << 64) // square, 224 * (1 << 80) // 256 - ((-values[1] << 64) // square)
     assert recall(scored.memory, TRAINERS) == [first, second]
-    assert scored.scores == (first, 0)  # what is left of the second's merits is not paid, as it brings nothing now
+    assert scored.scores == (first, 0)  # what is left of the second's merits is not paid, as it does not agree now
 
 
 def test_who_did_harm_stays_below_zero_until_it_is_made_good() -> None:
     products, weights = of_rows((4, 0), (0, 4), (7, 0)), (HALF, HALF)
     before = remember(b"", TRAINERS, [-(1 << 80), 0])
-    scored = SCORE.score(products, weights, trainers=TRAINERS, memory=before)
+    scored = SCORE.score(products, weights, trainers=TRAINERS, memory=before, dimension=MANY)
     assert scored.scores[0] < 0
+
+
+@pytest.mark.parametrize(("dimension", "agrees"), [(9, False), (10, True)])
+def test_an_update_agrees_beyond_three_standard_deviations_of_noise(dimension: int, agrees: bool) -> None:
+    # 28^2 d > 9 * 49 * 16, the previous aggregate left in
+    products = of_rows((4, 0), (0, 4), (7, 0), (1, 0), previous=True)
+    assert agree_with_reference(products, dimension) == (agrees, False)
+    assert agree_with_reference(of_rows((-4, 0), (0, 0), (7, 0)), dimension) == (False, False)
 
 
 def test_a_round_without_an_aggregate_teaches_nothing() -> None:
     before = remember(b"", TRAINERS, [5, 6])
-    scored = SCORE.score(of_rows((1, 0), (-1, 0), (1, 0)), (HALF, HALF), trainers=TRAINERS, memory=before)
+    scored = SCORE.score(
+        of_rows((1, 0), (-1, 0), (1, 0)), (HALF, HALF), trainers=TRAINERS, memory=before, dimension=MANY
+    )
     assert (scored.scores, scored.memory) == ((0, 0), before)
 
 
 def test_scores_saturate() -> None:
     matrix = ((1, -1, 2**45), (-1, 2, 0), (2**45, 0, 1))  # of no rows: inner product above the lengths
-    scored = SCORE.score(Products(Layout(2, True), matrix), (HALF, HALF), trainers=TRAINERS, memory=b"")
+    scored = SCORE.score(Products(Layout(2, True), matrix), (HALF, HALF), trainers=TRAINERS, memory=b"", dimension=MANY)
     assert abs(scored.scores[0]) <= LARGEST
 
 
 def test_what_is_missing_is_refused() -> None:
     products = of_rows((4, 0), (0, 4), (7, 0))
     with pytest.raises(WrongShape):
-        SCORE.score(products, (HALF, HALF), trainers=TRAINERS[:1], memory=b"")
+        SCORE.score(products, (HALF, HALF), trainers=TRAINERS[:1], memory=b"", dimension=MANY)
     with pytest.raises(RuleNotApplicable):
-        SCORE.score(Products.of_updates(products.gram), (HALF, HALF), trainers=TRAINERS, memory=b"")
+        SCORE.score(Products.of_updates(products.gram), (HALF, HALF), trainers=TRAINERS, memory=b"", dimension=MANY)

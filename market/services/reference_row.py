@@ -14,7 +14,7 @@ from aggregator.errors import OutOfRange
 from market import rounds
 from market.domain import Address
 from market.errors import ContractRefused
-from market.services.job import Job
+from market.services.job import Job, Vector
 from market.services.journal import Journal
 from market.services.report import Report, silent
 from market.services.trainer import draw_blinding, recipients_of
@@ -101,19 +101,23 @@ class ReferenceOwner:
         self._commit(settled)
         return True
 
-    def _commit(self, settled: int) -> None:
-        """Train from the model after ``settled`` rounds, and commit, seal, store and send what came of it."""
-        state, job = self.job.state, self.job
-        number = len(state.rounds) + 1
-        update = compute_update(
+    def train(self, settled: int) -> Vector:
+        """Train on the root samples from the model after ``settled`` rounds; return the update, float32 (d,)."""
+        return compute_update(
             self.task,
-            ModelSchema(job.manifest.entries),
-            job.model(settled),
+            ModelSchema(self.job.manifest.entries),
+            self.job.model(settled),
             self.samples,
             make_behaviour("honest"),
             seed=self.seed,
-            round_index=number,
+            round_index=len(self.job.state.rounds) + 1,
         ).update
+
+    def _commit(self, settled: int) -> None:
+        """Train, commit, seal and store the row, and send the commitment."""
+        state, job = self.job.state, self.job
+        number = len(state.rounds) + 1
+        update = self.train(settled)
         quantiser = job.manifest.quantiser_for(bits=state.terms.bits, scale_exponent=state.next_scale_exponent())
         quantised = quantiser.quantise(update)
         blinding = draw_blinding()

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from aggregator.carried import EMPTY
 from aggregator.commitments import ADDRESS_BYTES
 from aggregator.fixedpoint import IntVector
-from aggregator.gram import gram_matrix, weighted_sum
-from aggregator.products import Products
+from aggregator.gram import WideVector, weighted_sum
+from aggregator.products import Layout
+from aggregator.rows import products_of_rows
 from aggregator.settlement import Outcome, RoundRules, settle
 from market.services.job import Vector
 from market.services.manifest import Manifest
-from market.trainer.behaviours import Behaviour
+from market.trainer.behaviours import Behaviour, make_behaviour
 from market.trainer.local_round import compute_update, estimated_peers, evaluate_vector
 from market.trainer.parameters import ModelSchema
 from market.trainer.task import Evaluation, Samples, Task
@@ -51,11 +53,20 @@ def simulate(
     rounds: int,
     scale_exponent: int,
     validation: Samples,
+    root: Samples | None = None,
+    root_seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[SimulatedRound]:
-    """Run ``rounds`` rounds; trainers that steal see the updates of all that do not."""
+    """Run ``rounds`` rounds; trainers that steal see the updates of all that do not.
+
+    ``root`` are the samples that the owner trains its reference row on, with ``root_seed``; None for a job without
+    one. Rules that need running sums are not simulated.
+    """
     schema = ModelSchema(manifest.entries)
     model, exponent = initial_model, scale_exponent
+    carried, previous = EMPTY, None
+    addresses = [place.to_bytes(ADDRESS_BYTES, "big") for place in range(len(trainers))]
+    honest = make_behaviour("honest")
     done: list[SimulatedRound] = []
     for number in range(1, rounds + 1):
         quantiser = manifest.quantiser_for(bits=rules.bits, scale_exponent=exponent)
@@ -82,14 +93,25 @@ def simulate(
             )
             entries[place] = quantiser.quantise(local.update).entries
         updates = [entries[place] for place in range(len(trainers))]
+        extras: list[WideVector | IntVector] = []
+        if root is not None:
+            local = compute_update(task, schema, model, root, honest, seed=root_seed, round_index=number)
+            extras.append(quantiser.quantise(local.update).entries)
+        if previous is not None:
+            extras.append(previous)
         outcome = settle(
             rules,
-            Products.of_updates(gram_matrix(updates, bits=rules.bits).tolist()),
+            products_of_rows(
+                Layout(len(updates), root is not None, previous is not None), updates, extras, bits=rules.bits
+            ),
             [trainer.stake for trainer in trainers],
             scale_exponent=exponent,
-            trainers=[place.to_bytes(ADDRESS_BYTES, "big") for place in range(len(trainers))],
+            trainers=addresses,
+            memory=carried,
         )
-        model = quantiser.apply(model, weighted_sum(updates, outcome.weights))
+        aggregate = weighted_sum(updates, outcome.weights)
+        model = quantiser.apply(model, aggregate)
+        carried, previous = outcome.memory, aggregate if aggregate.any() else None
         exponent = outcome.next_scale_exponent
         done.append(SimulatedRound(model, evaluate_vector(task, schema, model, validation), outcome))
         progress(number)

@@ -39,9 +39,7 @@ def settled(srs: Srs, played: list[SybilRound], session_chain: Chain) -> list[Se
 
 @pytest.fixture(scope="module")
 def verifier(srs: Srs, session_chain: Chain) -> Contract:
-    rules = [session_chain.deploy("FoolsGold").address]
-    scores = [session_chain.deploy(name).address for name in ("Reputation", "Alignment")]
-    return session_chain.deploy("GramVerifier", srs.key.words(), rules, scores)
+    return session_chain.deploy("GramVerifier", srs.key.words())
 
 
 def point(value: Point) -> tuple[int, int]:
@@ -157,7 +155,7 @@ def test_sybils_cannot_come_without_their_past(
 def test_another_next_digest_reverts(session_chain: Chain, verifier: Contract, settled: list[Settled]) -> None:
     statement, proof = settled[1].statement, settled[1].proof
     for digest in (NOTHING, statement.memory_digest):
-        with refused("Gram_WrongMemory", posted=digest, expected=statement.next_memory_digest):
+        with refused("Registry_WrongMemory", posted=digest, expected=statement.next_memory_digest):
             verify(session_chain, verifier, replace(statement, next_memory_digest=digest), proof)
 
 

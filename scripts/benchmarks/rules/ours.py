@@ -37,15 +37,6 @@ COORDINATEWISE: dict[str, Callable[[Rows, int], npt.NDArray[np.float32]]] = {
     "bulyan": bulyan,
 }
 """Rules for comparison, which no job can settle by."""
-_CLIPPING = CentredClipping(squared_radius=round((CLIPPING_RADIUS / 2**SCALE_EXPONENT) ** 2))
-_MEDIAN = GeometricMedian(smoothing=round(SMOOTHING / 2**SCALE_EXPONENT * 2**LENGTH_BITS))
-_WITH_CONSTANTS: dict[str, Rule] = {
-    "centred-clipping": _CLIPPING,
-    "geometric-median": _MEDIAN,
-    "nnm+centred-clipping": NearestNeighbourMixing(_CLIPPING),
-    "nnm+geometric-median": NearestNeighbourMixing(_MEDIAN),
-}
-"""Rules that take their constants from the data, as peers have them: for the comparison of outputs."""
 _STAKE = 10**18
 _LONG_SECONDS = 1.0
 
@@ -64,8 +55,9 @@ def measure(asked: Figures) -> Figures:
         "accepted": accepted,
         "byzantine": byzantine_of(n),
     }
-    if name in _WITH_CONSTANTS:
-        output = _aggregate(_WITH_CONSTANTS[name], updates, reference)[0]
+    comparable = _with_constants(name, n)
+    if comparable:
+        output = _aggregate(comparable, updates, reference)[0]
     _save(output, asked["output"])
     del output
     runs, limits = _runs(asked, name, updates, reference, sum(steps))
@@ -130,6 +122,21 @@ def _products(rule: Rule, updates: Rows, reference: npt.NDArray[np.int16]) -> Pr
         rows = np.tile(gram, (2, 2)).tolist()
         return Products(Layout(len(updates), history=True), tuple(map(tuple, rows)))
     return Products.of_updates(gram.tolist())
+
+
+def _with_constants(name: str, n: int) -> Rule | None:
+    """Return the rule with the constants that peers have, where ours takes them from the data.
+
+    Mixed rows are scaled by the number of updates in each, and the constants with them.
+    """
+    mixed = n - byzantine_of(n) if name.startswith("nnm+") else 1
+    unit = mixed / 2**SCALE_EXPONENT
+    rules: dict[str, Rule] = {
+        "centred-clipping": CentredClipping(squared_radius=round((CLIPPING_RADIUS * unit) ** 2)),
+        "geometric-median": GeometricMedian(smoothing=round(SMOOTHING * unit * 2**LENGTH_BITS)),
+    }
+    inner = rules.get(name.removeprefix("nnm+"))
+    return NearestNeighbourMixing(inner) if inner and mixed > 1 else inner
 
 
 def _save(output: npt.NDArray[np.int64] | npt.NDArray[np.float32], path: str) -> None:

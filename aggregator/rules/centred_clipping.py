@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from aggregator.errors import RuleNotApplicable
 from aggregator.products import Products
-from aggregator.rules.base import WEIGHT_ONE, Decision
-from aggregator.rules.weighing import length_of, lower_median, words
+from aggregator.rules.base import Decision
+from aggregator.rules.weighing import clipped_mean, lower_median, words
 
 
 @dataclass(frozen=True, slots=True)
 class CentredClipping:
     """Centred clipping of Karimireddy, He and Jaggi (ICML 2021), algorithm 2 with one step.
 
-    ``w_i = 2**32 * stake_i / sum stake * min(1, tau / |u_i|)``, in exact integers: with ``t`` the stake-weighted lower
-    median of the squared norms, and ``L(x) = floor(2**32 sqrt(x))``, ::
+    ``w_i = stake_i / sum stake * min(1, tau / |u_i|)``, in exact integers: with b the stakes' shares in units of
+    ``2**-32``, and M the stake-weighted lower median of the squared norms, ::
 
-        w_i = floor(2**32 stake_i / S)                              where G_ii <= t
-        w_i = floor(2**32 stake_i L(t) / (S L(G_ii)))               elsewhere
+        c_i = 2**32 where G_ii <= M, else floor(sqrt(2**64 M / G_ii))
+        w_i = floor(b_i c_i / 2**32)
 
     Departures, and choices that the paper leaves open.
 
@@ -54,24 +54,17 @@ class CentredClipping:
 
     def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:  # noqa: ARG002
         """Accept all of n >= 1 updates."""
-        squares, limit = self._squares(products, stakes)
-        total, radius = sum(stakes), length_of(limit)
-        weights = tuple(
-            WEIGHT_ONE * stake // total
-            if square <= limit
-            else WEIGHT_ONE * stake * radius // (total * length_of(square))
-            for square, stake in zip(squares, stakes, strict=True)
-        )
-        return Decision((True,) * len(stakes), weights)
+        squares = self._squares(products, stakes)
+        return clipped_mean(squares, stakes, self._limit(squares, stakes))
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
-        """Return the median square, its root, and the roots of greater squares in their order."""
-        squares, limit = self._squares(products, stakes)
-        return words((limit, length_of(limit), *(length_of(square) for square in squares if square > limit)))
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_: object) -> bytes:  # noqa: ARG002
+        """Return M."""
+        return words((self._limit(self._squares(products, stakes), stakes),))
 
-    def _squares(self, products: Products, stakes: Sequence[int]) -> tuple[list[int], int]:
+    def _limit(self, squares: Sequence[int], stakes: Sequence[int]) -> int:
+        return lower_median(squares, stakes) if self.squared_radius is None else self.squared_radius
+
+    def _squares(self, products: Products, stakes: Sequence[int]) -> list[int]:
         if not stakes:
             raise RuleNotApplicable("centred clipping needs an update")
-        squares = [products.matrix[i][i] for i in range(products.n)]
-        limit = lower_median(squares, stakes) if self.squared_radius is None else self.squared_radius
-        return squares, limit
+        return [products.matrix[i][i] for i in range(products.n)]

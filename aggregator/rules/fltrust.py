@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aggregator.errors import RuleNotApplicable
 from aggregator.products import ExtraRow, Products
 from aggregator.rules.base import Decision
+from aggregator.rules.centred_clipping import CentredClipping
 from aggregator.rules.weighing import LENGTH_BITS, length_of, normalised, words
 
 
@@ -32,6 +33,9 @@ class FlTrust:
     - *Prior*: trust is multiplied by stake, so that an identity that splits changes nothing but rounding.
     - The reference counts for direction and length alone, as in the paper; it has no weight in the aggregate.
 
+    - *Without a reference row* (the owner's was unusable), or with one of zeros, nothing can be trusted by it, and the
+      round still has to be settled: centred clipping (:mod:`aggregator.rules.centred_clipping`) decides.
+
     An update without trust is not accepted. Cost: O(n); only squares and products with r are read.
     """
 
@@ -40,9 +44,11 @@ class FlTrust:
     needs_reference: bool = True
     needs_history: bool = False
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:  # noqa: ARG002
-        """Weigh n >= 1 updates; a reference row of zeros trusts nobody."""
+    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:
+        """Weigh n >= 1 updates."""
         reference = _reference(products, stakes)
+        if reference is None:
+            return CentredClipping().decide(products, byzantine, stakes)
         lengths = _lengths(products, reference)
         own = length_of(reference.square)
         masses = [
@@ -55,9 +61,11 @@ class FlTrust:
         )
         return Decision(tuple(mass > 0 for mass in masses), weights)
 
-    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:  # noqa: ARG002
-        """Return the root of r's square, and those of the updates with a positive product, in their order."""
+    def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:
+        """Return the root of r's square, and those of the updates with a positive product; without r, clipping's."""
         reference = _reference(products, stakes)
+        if reference is None:
+            return CentredClipping().hints(products, byzantine, stakes)
         lengths = _lengths(products, reference)
         return words((length_of(reference.square), *(length for length in lengths if length)))
 
@@ -67,10 +75,9 @@ def _lengths(products: Products, reference: ExtraRow) -> list[int]:
     return [length_of(products.matrix[i][i]) if product > 0 else 0 for i, product in enumerate(reference.products)]
 
 
-def _reference(products: Products, stakes: Sequence[int]) -> ExtraRow:
+def _reference(products: Products, stakes: Sequence[int]) -> ExtraRow | None:
+    """Return the reference row, None if it is zero."""
     if not stakes:
         raise RuleNotApplicable("FLTrust needs an update")
     reference = products.reference
-    if reference is None:
-        raise RuleNotApplicable("FLTrust needs the owner's reference row")
-    return reference
+    return reference if reference is not None and reference.square > 0 else None

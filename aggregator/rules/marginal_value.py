@@ -10,8 +10,8 @@ from operator import mul
 from aggregator.errors import RuleNotApplicable, WrongShape
 from aggregator.products import ExtraRow, Products
 from aggregator.residuals import truncated_quotient
-from aggregator.rules.base import WEIGHT_ONE, Decision, stake_weights
-from aggregator.rules.weighing import LENGTH_BITS, length_of, lower_median, words
+from aggregator.rules.base import Decision
+from aggregator.rules.weighing import LENGTH_BITS, clip_factors, clipped_shares, length_of, lower_median, words
 from aggregator.running import recall, remember, saturated
 
 KEPT, OF = 49, 50
@@ -86,7 +86,7 @@ class MarginalValue:
         if reference is None or reference.square == 0:
             accepted = _positive(values, squares)
             return _weighed(accepted if any(accepted) else [True] * products.n, stakes, clips, memory)
-        shares = _clipped([True] * products.n, stakes, clips)
+        shares = clipped_shares([True] * products.n, stakes, clips)
         now = _normalised(_marginals(products, reference, shares, length_of(limit)))
         values = [saturated(truncated_quotient(KEPT * old + new, OF)) for old, new in zip(values, now, strict=True)]
         return _weighed(_positive(values, squares), stakes, clips, remember(memory, trainers, values))
@@ -102,11 +102,6 @@ class MarginalValue:
     ) -> bytes:
         """Return M."""
         return words((lower_median(_squares(products, stakes, trainers), stakes),))
-
-
-def clip_factors(squares: Sequence[int], limit: int) -> list[int]:
-    """Return ``c_i = min(1, sqrt(limit / square_i))`` in units of ``2**-32``, rounded down."""
-    return [WEIGHT_ONE if square <= limit else isqrt((limit << 2 * LENGTH_BITS) // square) for square in squares]
 
 
 def _marginals(products: Products, reference: ExtraRow, shares: Sequence[int], radius: int) -> list[int]:
@@ -125,14 +120,8 @@ def _normalised(values: Sequence[int]) -> list[int]:
     return [truncated_quotient(value << VALUE_BITS, norm) if norm else 0 for value in values]
 
 
-def _clipped(accepted: Sequence[bool], stakes: Sequence[int], clips: Sequence[int]) -> tuple[int, ...]:
-    return tuple(
-        share * clip >> LENGTH_BITS for share, clip in zip(stake_weights(accepted, stakes), clips, strict=True)
-    )
-
-
 def _weighed(accepted: Sequence[bool], stakes: Sequence[int], clips: Sequence[int], memory: bytes) -> Decision:
-    return Decision(tuple(accepted), _clipped(accepted, stakes, clips), memory)
+    return Decision(tuple(accepted), clipped_shares(accepted, stakes, clips), memory)
 
 
 def _positive(values: Sequence[int], squares: Sequence[int]) -> list[bool]:

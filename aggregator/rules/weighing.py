@@ -1,4 +1,4 @@
-"""What rules that weigh by distances share: exact roots, the stake-weighted lower median, masses to weights."""
+"""What rules that weigh by lengths share: exact roots, the stake-weighted lower median, clipping, masses to weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import isqrt
 from operator import mul
 
-from aggregator.rules.base import WEIGHT_ONE
+from aggregator.rules.base import WEIGHT_ONE, Decision, stake_weights
 
 LENGTH_BITS = 32
 """Lengths are integers in units of ``2**-32`` of an update's entry."""
@@ -48,6 +48,23 @@ def lower_median(values: Sequence[int], stakes: Sequence[int]) -> int:
         if 2 * held >= total:
             return value
     return 0
+
+
+def clip_factors(squares: Sequence[int], limit: int) -> list[int]:
+    """Return ``c_i = min(1, sqrt(limit / square_i))`` in units of ``2**-32``, rounded down."""
+    return [WEIGHT_ONE if square <= limit else isqrt((limit << 2 * LENGTH_BITS) // square) for square in squares]
+
+
+def clipped_shares(accepted: Sequence[bool], stakes: Sequence[int], clips: Sequence[int]) -> tuple[int, ...]:
+    """Return ``floor(b_i c_i / 2**32)``, with b the shares of accepted updates in their stakes."""
+    shares = stake_weights(accepted, stakes)
+    return tuple(share * clip >> LENGTH_BITS for share, clip in zip(shares, clips, strict=True))
+
+
+def clipped_mean(squares: Sequence[int], stakes: Sequence[int], limit: int) -> Decision:
+    """Accept every update, none longer than ``sqrt(limit)``."""
+    accepted = (True,) * len(squares)
+    return Decision(accepted, clipped_shares(accepted, stakes, clip_factors(squares, limit)))
 
 
 def normalised(masses: Sequence[int]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IRule} from "../interfaces/IRule.sol";
+import {Clipping} from "../libraries/Clipping.sol";
 import {PackedGram} from "../libraries/PackedGram.sol";
 import {Weighing} from "../libraries/Weighing.sol";
 
@@ -9,7 +10,6 @@ import {Weighing} from "../libraries/Weighing.sol";
 /// @dev The same arithmetic as aggregator/rules/fltrust.py, which states the definition.
 contract FlTrust is IRule {
     error FlTrust_NoUpdate();
-    error FlTrust_NoReference();
 
     /// @inheritdoc IRule
     function id() external pure returns (bytes32) {
@@ -28,6 +28,7 @@ contract FlTrust is IRule {
 
     /// @inheritdoc IRule
     /// @dev Hints: floor(2^32 sqrt(square)) of the reference, and of each update whose product with it is positive.
+    /// Without a reference, or with one of zeros, those of centred clipping, which then decides.
     function decide(Round calldata round, bytes calldata, bytes calldata hints)
         external
         pure
@@ -35,12 +36,13 @@ contract FlTrust is IRule {
     {
         uint256 n = round.updates;
         if (n == 0) revert FlTrust_NoUpdate();
-        if (!round.hasReference) revert FlTrust_NoReference();
         uint256[] memory squares = PackedGram.squares(round.gram, n);
+        uint256 square = round.hasReference ? PackedGram.extraSquare(round.gram, n) : 0;
+        if (square == 0) return Clipping.decide(squares, round.stakes, hints);
         uint256[] memory masses;
         (accepted, masses) = _trust(round, squares, hints);
         Weighing.normalise(masses);
-        _shorten(masses, squares, accepted, PackedGram.extraSquare(round.gram, n), hints);
+        _shorten(masses, squares, accepted, square, hints);
         return (accepted, Weighing.asWeights(masses), "");
     }
 

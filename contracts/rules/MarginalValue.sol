@@ -4,9 +4,9 @@ pragma solidity 0.8.37;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 import {IRule} from "../interfaces/IRule.sol";
+import {Clipping} from "../libraries/Clipping.sol";
 import {PackedGram} from "../libraries/PackedGram.sol";
 import {Running} from "../libraries/Running.sol";
-import {StakeWeights} from "../libraries/StakeWeights.sol";
 import {Weighing} from "../libraries/Weighing.sol";
 
 /// @title Marginal value: accepts updates of trainers whose running marginal value is positive, at clipped length.
@@ -50,7 +50,7 @@ contract MarginalValue is IRule {
         Weighing.checkLength(hints, 1);
         uint256[] memory squares = PackedGram.squares(round.gram, n);
         uint256 limit = Weighing.word(hints, 0);
-        uint256[] memory clips = _clips(squares, round.stakes, limit);
+        uint256[] memory clips = Clipping.factors(squares, round.stakes, limit);
         (int256[] memory values, uint256 taken) = Running.recall(memoryBefore, round.trainers);
         memoryAfter = memoryBefore;
         uint256 length = round.hasReference ? Math.sqrt(PackedGram.extraSquare(round.gram, n) << 64) : 0;
@@ -60,36 +60,7 @@ contract MarginalValue is IRule {
         }
         accepted = _positive(values, squares);
         if (accepted == 0 && length == 0) accepted = (1 << n) - 1;
-        weights = _clipped(accepted, round.stakes, clips);
-    }
-
-    /// @dev c_i: 2^32, or floor(sqrt(2^64 M / G_ii)) where G_ii > M, which is less.
-    function _clips(uint256[] memory squares, uint128[] calldata stakes, uint256 limit)
-        private
-        pure
-        returns (uint256[] memory clips)
-    {
-        Weighing.checkLowerMedian(limit, squares, stakes);
-        clips = new uint256[](squares.length);
-        unchecked {
-            for (uint256 i = 0; i < squares.length; ++i) {
-                clips[i] = squares[i] > limit ? Math.sqrt((limit << 64) / squares[i]) : Weighing.WEIGHT_ONE;
-            }
-        }
-    }
-
-    /// @dev Shares of the accepted updates' stakes, shortened.
-    function _clipped(uint256 accepted, uint128[] calldata stakes, uint256[] memory clips)
-        private
-        pure
-        returns (uint64[] memory weights)
-    {
-        weights = StakeWeights.roundedDown(accepted, stakes);
-        unchecked {
-            for (uint256 i = 0; i < weights.length; ++i) {
-                weights[i] = uint64((uint256(weights[i]) * clips[i]) >> 32);
-            }
-        }
+        weights = Clipping.shares(accepted, round.stakes, clips);
     }
 
     /// @dev x_i = 2^32 m_i / L_i with m_i = <r, u_i> factor / length - sum of q_j G_ij over the others, where `factor` is
@@ -103,7 +74,7 @@ contract MarginalValue is IRule {
         uint256 length
     ) private pure returns (int256[] memory x) {
         uint256 n = squares.length;
-        int256[] memory others = PackedGram.sumsOfOthers(round.gram, _clipped((1 << n) - 1, round.stakes, clips));
+        int256[] memory others = PackedGram.sumsOfOthers(round.gram, Clipping.shares((1 << n) - 1, round.stakes, clips));
         x = PackedGram.products(round.gram, n);
         unchecked {
             for (uint256 i = 0; i < n; ++i) {

@@ -7,6 +7,7 @@ import pytest
 
 from aggregator.errors import RuleNotApplicable
 from aggregator.rules import WEIGHT_ONE
+from aggregator.rules.centred_clipping import CentredClipping
 from aggregator.rules.fltrust import FlTrust
 from tests.unit.aggregator.rules.rows import aggregate, normal_rows, products_of
 
@@ -49,9 +50,8 @@ def test_trust_is_multiplied_by_stake_so_that_splitting_changes_nothing() -> Non
     assert split[1:6] == pytest.approx(whole[1:], rel=1e-7)
 
 
-@pytest.mark.parametrize("reference", [[0, 0], [-1, -1]])
-def test_a_reference_that_nobody_agrees_with_trusts_nobody(reference: list[int]) -> None:
-    decision = FlTrust().decide(products_of([[1, 0], [2, 3], [0, 0]], reference), 0, [1, 1, 1])
+def test_a_reference_that_nobody_agrees_with_trusts_nobody() -> None:
+    decision = FlTrust().decide(products_of([[1, 0], [2, 3], [0, 0]], [-1, -1]), 0, [1, 1, 1])
     assert decision.accepted == (False, False, False)
     assert decision.weights == (0, 0, 0)
 
@@ -62,8 +62,13 @@ def test_hints_are_the_roots_of_the_reference_and_of_what_it_trusts() -> None:
     assert found == [2 * WEIGHT_ONE, 4 * WEIGHT_ONE, 8 * WEIGHT_ONE]
 
 
-def test_it_needs_an_update_and_a_reference() -> None:
-    with pytest.raises(RuleNotApplicable, match="reference"):
-        FlTrust().decide(products_of([[1]]), 0, [1])
-    with pytest.raises(RuleNotApplicable, match="update"):
+@pytest.mark.parametrize("reference", [None, [0, 0]])
+def test_without_a_reference_it_is_centred_clipping(reference: list[int] | None) -> None:
+    products = products_of([[1, 0], [2, 3], [-8, 0]], reference)
+    assert FlTrust().decide(products, 0, [1, 2, 3]) == CentredClipping().decide(products, 0, [1, 2, 3])
+    assert FlTrust().hints(products, 0, [1, 2, 3]) == CentredClipping().hints(products, 0, [1, 2, 3])
+
+
+def test_it_needs_an_update() -> None:
+    with pytest.raises(RuleNotApplicable):
         FlTrust().decide(products_of([], [1]), 0, [])

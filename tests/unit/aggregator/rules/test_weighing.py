@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from aggregator.rules import WEIGHT_ONE
-from aggregator.rules.weighing import distances, length_of, lower_median, normalised, words
+from aggregator.rules.weighing import (
+    clip_factors,
+    clipped_shares,
+    distances,
+    length_of,
+    lower_median,
+    normalised,
+    words,
+)
 from tests.unit.aggregator.rules.rows import normal_rows, products_of
 
 
@@ -58,6 +66,16 @@ def test_weights_are_shares_of_the_mass_rounded_down() -> None:
     assert normalised([1, 2, 0]) == (WEIGHT_ONE // 3, 2 * WEIGHT_ONE // 3, 0)
     assert normalised([0, 0]) == (0, 0)
     assert normalised([]) == ()
+
+
+def test_clip_factors_bring_longer_updates_to_the_limit() -> None:
+    assert clip_factors([0, 4, 16, 400], 4) == [WEIGHT_ONE, WEIGHT_ONE, WEIGHT_ONE // 2, WEIGHT_ONE // 10]
+    assert clip_factors([0, 1], 0) == [WEIGHT_ONE, 0]
+
+
+def test_clipped_shares_are_the_accepted_stakes_shares_shortened() -> None:
+    half = WEIGHT_ONE // 2
+    assert clipped_shares([True, False, True], [1, 5, 3], [half, half, WEIGHT_ONE]) == (half // 4, 0, 3 * half // 2)
 
 
 def test_words_are_32_bytes_each() -> None:

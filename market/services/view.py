@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from aggregator.gram import unpack_gram
+from aggregator.rules import WEIGHT_ONE
 from aggregator.rules.multi_krum import MultiKrum, krum_scores
 from market.domain import Address
 from market.errors import PayloadError, StorageError
 from market.rounds import RoundState
 from market.safe_json import parse_json
 from market.services.job import Job
+
+_WHY_REJECTED = {
+    "marginal-value": "over the rounds, updates like it took the model away from the owner's reference",
+    "fltrust": "it does not point where the owner's reference points",
+    "foolsgold": "its trainer's updates resemble another's too much over the rounds",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ def verdicts(state: RoundState, rule: str, byzantine: int, exclusions: dict[Addr
             Verdict(
                 trainer=commit.trainer,
                 accepted=weight > 0,
-                reason=_reason(weight > 0, distances[place] if distances else None),
+                reason=_reason(rule, weight, distances[place] if distances else None),
                 weight=weight,
                 score=settlement.scores[place],
                 payout=settlement.payouts[place],
@@ -105,8 +112,11 @@ def _relative_krum_scores(state: RoundState, byzantine: int) -> list[float]:
     return [score / median if median else 1.0 for score in scores]
 
 
-def _reason(accepted: bool, relative: float | None) -> str:
-    if relative is None:
-        return "accepted: the rule takes every update"
-    words = f"{relative:.2g} x the median distance to its neighbours"
-    return f"accepted: {words}" if accepted else f"rejected: {words}"
+def _reason(rule: str, weight: int, relative: float | None) -> str:
+    accepted = weight > 0
+    if relative is not None:
+        words = f"{relative:.2g} x the median distance to its neighbours"
+        return f"accepted: {words}" if accepted else f"rejected: {words}"
+    if accepted:
+        return f"accepted: weight {weight / WEIGHT_ONE:.1%}"
+    return f"rejected: {_WHY_REJECTED.get(rule, 'the rule gives it no weight')}"

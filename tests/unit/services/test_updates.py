@@ -14,6 +14,7 @@ from aggregator.aggregate import aggregate_root
 from aggregator.bn254 import R, compress
 from aggregator.commitments import RoundId, check_commitments, commit, encode_blinding
 from aggregator.errors import GramercyError, OutOfRange
+from aggregator.proofs.statement import Witness
 from aggregator.srs import Srs, development_srs
 from market.domain import RoundSettled, Settlement, UpdateCommitted
 from market.errors import IntegrityError, InvalidCid, NotForUs, PayloadError, SizeExceeded, UnknownCid
@@ -186,15 +187,18 @@ def settled(storage: LocalStorage, published: bytes, **changes: object) -> Round
     settlement = Settlement(
         included=3,
         commitment_ys=(),
+        history=(),
         gram=b"",
         weights=WEIGHTS,
         scores=(),
         payouts=(),
         next_scale_exponent=0,
+        next_memory_digest=bytes(32),
         aggregate_commitment=compress(commit(srs(), AGGREGATE, BLINDING)),
         aggregate_root=aggregate_root(AGGREGATE),
         aggregate_cid=blob.cid.to_bytes(),
         aggregate_bytes=blob.size_bytes,
+        witness=Witness(),
     )
     return RoundSettled(1, 1, TRAINER, replace(settlement, **changes), 0, 0)  # type: ignore[arg-type]
 

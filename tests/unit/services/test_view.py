@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from aggregator.gram import gram_matrix, pack_gram
+from aggregator.gram import GramMatrix, gram_matrix, pack_gram
+from aggregator.products import Products
+from aggregator.proofs.statement import Witness
 from aggregator.settlement import RoundRules, settle
 from market.domain import RoundOpened, RoundSettled, Settlement, UpdateCommitted
 from market.rounds import RoundState
@@ -13,6 +17,14 @@ from market.services.view import verdicts
 
 TRAINERS = [f"0x{place:040x}" for place in range(1, 8)]
 DIMENSION = 40
+
+
+def posted(
+    included: int, gram: GramMatrix, weights: tuple[int, ...], scores: tuple[int, ...], payouts: tuple[int, ...]
+) -> Settlement:
+    return Settlement(
+        included, (), (), pack_gram(gram), weights, scores, payouts, 0, bytes(32), b"", b"", b"", 0, Witness()
+    )
 
 
 def settled_round(rule: str, byzantine: int, *, included: int | None = None, wild: float = 30.0) -> RoundState:
@@ -24,17 +36,16 @@ def settled_round(rule: str, byzantine: int, *, included: int | None = None, wil
     chosen = [update for place, update in enumerate(updates) if mask >> place & 1]
     gram = gram_matrix(chosen, bits=16)
     rules = RoundRules(rule, "shapley", byzantine, DIMENSION, 16, 5, 10**18)
-    outcome = settle(rules, gram, [10] * len(chosen), scale_exponent=0)
-    settlement = Settlement(
-        mask, (), pack_gram(gram), outcome.weights, outcome.scores, outcome.payouts, 0, b"", b"", b"", 0
-    )
+    addresses = [bytes([place]) * 20 for place in range(len(chosen))]
+    outcome = settle(rules, Products.of_updates(gram), [10] * len(chosen), scale_exponent=0, trainers=addresses)
+    settlement = posted(mask, gram, outcome.weights, outcome.scores, outcome.payouts)
     commits = tuple(
         UpdateCommitted(1, 1, trainer, place, bytes([place]), b"", 1) for place, trainer in enumerate(TRAINERS)
     )
     return RoundState(
         RoundOpened(1, 1, 0, 10, 20),
-        commits,
-        RoundSettled(1, 1, TRAINERS[0], settlement, sum(outcome.payouts), 30),
+        commits=commits,
+        settled=RoundSettled(1, 1, TRAINERS[0], settlement, sum(outcome.payouts), 30),
     )
 
 
@@ -57,10 +68,19 @@ def test_a_wild_update_is_rejected_and_the_reason_says_how_wild() -> None:
     assert sum(verdict.payout for verdict in found) == state.settled.paid
 
 
-def test_the_mean_takes_every_update_and_says_so() -> None:
+def test_the_mean_takes_every_update_and_says_by_which_weight() -> None:
     found = verdicts(settled_round("mean", 0), "mean", 0, {})
-    assert {verdict.reason for verdict in found} == {"accepted: the rule takes every update"}
+    assert {verdict.reason for verdict in found} == {"accepted: weight 14.3%"}
     assert all(verdict.accepted for verdict in found)
+
+
+def test_who_has_no_weight_is_told_what_the_rule_goes_by() -> None:
+    state = settled_round("mean", 0)
+    assert state.settled is not None
+    settlement = replace(state.settled.settlement, weights=(0, *state.settled.settlement.weights[1:]))
+    changed = replace(state, settled=replace(state.settled, settlement=settlement))
+    assert "reference" in verdicts(changed, "marginal-value", 0, {})[0].reason
+    assert verdicts(changed, "geometric-median", 0, {})[0].reason == "rejected: the rule gives it no weight"
 
 
 def test_who_was_left_out_is_told_with_the_aggregators_reason_or_none() -> None:
@@ -89,8 +109,8 @@ def test_equal_updates_have_no_median_to_divide_by() -> None:
     gram = gram_matrix([np.ones(DIMENSION, np.int16)] * 7, bits=16)
     state = settled_round("multi-krum", 2, wild=1.0)
     assert state.settled is not None
-    settlement = Settlement(127, (), pack_gram(gram), (1,) * 7, (1,) * 7, (1,) * 7, 0, b"", b"", b"", 0)
-    equal = RoundState(state.opened, state.commits, RoundSettled(1, 1, TRAINERS[0], settlement, 7, 30))
+    settlement = posted(127, gram, (1,) * 7, (1,) * 7, (1,) * 7)
+    equal = replace(state, settled=RoundSettled(1, 1, TRAINERS[0], settlement, 7, 30))
     assert {verdict.reason for verdict in verdicts(equal, "multi-krum", 2, {})} == {
         "accepted: 1 x the median distance to its neighbours"
     }

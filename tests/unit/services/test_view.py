@@ -37,7 +37,7 @@ def settled_round(rule: str, byzantine: int, *, included: int | None = None, wil
     gram = gram_matrix(chosen, bits=16)
     rules = RoundRules(rule, "shapley", byzantine, DIMENSION, 16, 5, 10**18)
     addresses = [bytes([place]) * 20 for place in range(len(chosen))]
-    outcome = settle(rules, Products.of_updates(gram), [10] * len(chosen), scale_exponent=0, trainers=addresses)
+    outcome = settle(rules, Products.of_updates(gram.tolist()), [10] * len(chosen), scale_exponent=0, trainers=addresses)
     settlement = posted(mask, gram, outcome.weights, outcome.scores, outcome.payouts)
     commits = tuple(
         UpdateCommitted(1, 1, trainer, place, bytes([place]), b"", 1) for place, trainer in enumerate(TRAINERS)
@@ -118,4 +118,4 @@ def test_equal_updates_have_no_median_to_divide_by() -> None:
 
 def test_a_round_without_a_settlement_has_no_verdicts() -> None:
     state = settled_round("mean", 0)
-    assert verdicts(RoundState(state.opened, state.commits), "mean", 0, {}) == []
+    assert verdicts(RoundState(state.opened, commits=state.commits), "mean", 0, {}) == []

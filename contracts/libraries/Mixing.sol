@@ -12,14 +12,16 @@ import {Nearest} from "./Nearest.sol";
 /// Both products are sums of rows. Three entries of a row share a word, 84 bits each: entries of D are below 2^63, and
 /// n^2 times that below 2^79. What lies beyond column n is arbitrary, but in higher bits of its word than any column, so
 /// it never carries into one. Rows are added by the four Russians' method: of each four rows all sixteen partial sums
-/// are made once, and a row of the product then takes one of them for each four bits of B.
+/// are made once, and a row of the product then takes one of them for each four bits of B. The functions with a loop
+/// return early where there is nothing to do, which also keeps the compiler from inlining them: it would run out of
+/// stack, and keep their variables in memory.
 library Mixing {
     uint256 private constant LANE = (1 << 84) - 1;
     /// @dev Added to mixed distances, which a matrix of no true rows can make negative.
     uint256 private constant OFFSET = 1 << 90;
     uint256 private constant ONE = 1 << 128;
     /// @dev Bytes of rows that are added at a time.
-    uint256 private constant PART = 352;
+    uint256 private constant PART = 384;
     /// @dev Four bits to four lanes of 64 bits: copies of the four, 63 bits apart, and the one bit that each copy is for.
     uint256 private constant SPREAD = (1 << 189) | (1 << 126) | (1 << 63) | 1;
     uint256 private constant LANES_OF_64 = (1 << 192) | (1 << 128) | (1 << 64) | 1;
@@ -35,10 +37,10 @@ library Mixing {
         uint256 n = round.updates;
         (uint256 gram, uint256 columns, uint256 gramStride) = Nearest.products(round);
         uint256 words = (n + 2) / 3;
-        uint256 stride = words << 5;
+        uint256 stride = (words + (words & 1)) << 5;
         uint256 first = Nearest.allocate(((n + 5) & ~uint256(3)) * stride);
         uint256 second = Nearest.allocate(((n + 5) & ~uint256(3)) * stride);
-        mixed = _masks(gram, columns, gramStride, first, n, k, hints);
+        mixed = _masks(gram, columns, gramStride, first, stride, n, k, hints);
         uint256 scratch = _scratch(gram, n, stride);
         _combine(first, second, stride, mixed, scratch);
         _transpose(second, first, stride, words);
@@ -84,6 +86,7 @@ library Mixing {
         uint256 columns,
         uint256 gramStride,
         uint256 packed,
+        uint256 stride,
         uint256 n,
         uint256 k,
         bytes calldata hints
@@ -96,7 +99,7 @@ library Mixing {
                 Nearest.checkCount(mask, k, i);
                 mixed[i] = mask;
                 gram += gramStride;
-                packed += ((n + 2) / 3) << 5;
+                packed += stride;
             }
         }
     }
@@ -107,6 +110,7 @@ library Mixing {
         pure
         returns (uint256 mask)
     {
+        if (n == 0) return 0;
         assembly ("memory-safe") {
             highest := add(highest, 1)
             for { let bit := 1 } lt(bit, shl(n, 1)) { bit := shl(3, bit) } {
@@ -145,7 +149,13 @@ library Mixing {
                     sums += 16 * size;
                 }
                 for (uint256 i = 0; i < n; ++i) {
-                    _addUp(target + start + i * stride, mixed[i], scratch, sums, size);
+                    uint256 row = target + start + i * stride;
+                    uint256 mask = mixed[i];
+                    _clear(row, size);
+                    for (uint256 eight = scratch; eight < sums; eight += 128 * size) {
+                        _addUp(row, mask, eight, size);
+                        mask >>= 32;
+                    }
                 }
             }
         }
@@ -166,6 +176,7 @@ library Mixing {
 
     /// @dev The sums of all subsets of four rows, for `size` bytes of them: that of subset s at `sums` + s * size.
     function _partialSums(uint256 row, uint256 stride, uint256 sums, uint256 size) private pure {
+        if (size == 0) return;
         _clear(sums, size);
         assembly ("memory-safe") {
             for { let end := add(row, size) } lt(row, end) { row := add(row, 32) } {
@@ -210,41 +221,41 @@ library Mixing {
         }
     }
 
-    /// @dev Adds one partial sum for each four bits of the mask, of eight fours at a time.
-    function _addUp(uint256 target, uint256 mask, uint256 sums, uint256 end, uint256 size) private pure {
-        _clear(target, size);
+    /// @dev Adds one partial sum for each four of the mask's 32 lowest bits.
+    function _addUp(uint256 target, uint256 mask, uint256 sums, uint256 size) private pure {
+        if (uint32(mask) == 0) return;
         assembly ("memory-safe") {
-            for {} lt(sums, end) {} {
-                let step := shl(4, size)
-                let a := add(sums, mul(and(mask, 15), size))
-                sums := add(sums, step)
-                let b := add(sums, mul(and(shr(4, mask), 15), size))
-                sums := add(sums, step)
-                let c := add(sums, mul(and(shr(8, mask), 15), size))
-                sums := add(sums, step)
-                let d := add(sums, mul(and(shr(12, mask), 15), size))
-                sums := add(sums, step)
-                let e := add(sums, mul(and(shr(16, mask), 15), size))
-                sums := add(sums, step)
-                let f := add(sums, mul(and(shr(20, mask), 15), size))
-                sums := add(sums, step)
-                let g := add(sums, mul(and(shr(24, mask), 15), size))
-                sums := add(sums, step)
-                let h := add(sums, mul(and(shr(28, mask), 15), size))
-                sums := add(sums, step)
-                mask := shr(32, mask)
-                for { let at := 0 } lt(at, size) { at := add(at, 32) } {
-                    let left := add(mload(add(a, at)), add(mload(add(b, at)), add(mload(add(c, at)), mload(add(d, at)))))
-                    let right :=
-                        add(mload(add(e, at)), add(mload(add(f, at)), add(mload(add(g, at)), mload(add(h, at)))))
-                    mstore(add(target, at), add(mload(add(target, at)), add(left, right)))
-                }
+            let a := add(sums, mul(and(mask, 15), size))
+            sums := add(sums, shl(4, size))
+            let b := add(sums, mul(and(shr(4, mask), 15), size))
+            sums := add(sums, shl(4, size))
+            let c := add(sums, mul(and(shr(8, mask), 15), size))
+            sums := add(sums, shl(4, size))
+            let d := add(sums, mul(and(shr(12, mask), 15), size))
+            sums := add(sums, shl(4, size))
+            let e := add(sums, mul(and(shr(16, mask), 15), size))
+            sums := add(sums, shl(4, size))
+            let f := add(sums, mul(and(shr(20, mask), 15), size))
+            sums := add(sums, shl(4, size))
+            let g := add(sums, mul(and(shr(24, mask), 15), size))
+            sums := add(sums, shl(4, size))
+            let h := add(sums, mul(and(shr(28, mask), 15), size))
+            // Two words at a time: `size` is a multiple of 64, so at ^ 32 is the word after.
+            for { let at := 0 } lt(at, size) { at := add(at, 64) } {
+                let sum := add(mload(add(a, at)), add(mload(add(b, at)), add(mload(add(c, at)), mload(add(d, at)))))
+                sum := add(sum, add(mload(add(e, at)), add(mload(add(f, at)), add(mload(add(g, at)), mload(add(h, at))))))
+                mstore(add(target, at), add(mload(add(target, at)), sum))
+                let to := xor(at, 32)
+                sum := add(mload(add(a, to)), add(mload(add(b, to)), add(mload(add(c, to)), mload(add(d, to)))))
+                sum := add(sum, add(mload(add(e, to)), add(mload(add(f, to)), add(mload(add(g, to)), mload(add(h, to))))))
+                mstore(add(target, to), add(mload(add(target, to)), sum))
             }
         }
     }
 
     /// @dev Columns to rows, three by three entries at a time.
     function _transpose(uint256 source, uint256 target, uint256 stride, uint256 words) private pure {
+        if (words == 0) return;
         assembly ("memory-safe") {
             let wide := mul(3, stride)
             for { let i := 0 } lt(i, words) { i := add(i, 1) } {
@@ -319,6 +330,7 @@ library Mixing {
         pure
         returns (uint256 sum)
     {
+        if (n == 0) return 0;
         assembly ("memory-safe") {
             let above := add(highest, 1)
             for { let end := add(halves, shl(5, n)) } lt(halves, end) { halves := add(halves, 96) } {

@@ -136,14 +136,14 @@ library Nearest {
         checkCount(mask, count, place);
     }
 
-    /// @dev Reverts unless `count` bits are set.
+    /// @dev Reverts unless `count` bits are set, at most 255: ever wider fields of the word hold how many were in them.
     function checkCount(uint256 mask, uint256 count, uint256 place) internal pure {
         unchecked {
-            for (; mask != 0; mask &= mask - 1) {
-                --count;
-            }
+            mask -= (mask >> 1) & (type(uint256).max / 3);
+            mask = (mask & (type(uint256).max / 5)) + ((mask >> 2) & (type(uint256).max / 5));
+            mask = (mask + (mask >> 4)) & (type(uint256).max / 17);
+            if ((mask * (type(uint256).max / 255)) >> 248 != count) revert Nearest_WrongHint(place);
         }
-        if (count != 0) revert Nearest_WrongHint(place);
     }
 
     /// @dev FILLERs from `end` on.
@@ -170,6 +170,7 @@ library Nearest {
         pure
         returns (uint256 sum)
     {
+        if (n == 0) return 0; // and is not inlined, which would leave too little stack
         assembly ("memory-safe") {
             let above := add(highest, 1)
             for { let end := add(row, shl(5, n)) } lt(row, end) { row := add(row, 128) } {

@@ -10,7 +10,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,12 @@ class MeasurementFailed(Exception):
 
 
 def run_fresh(
-    module: str, parameters: Figures, *, python: str = sys.executable, cpu_limit_seconds: int | None = None
+    module: str,
+    parameters: Figures,
+    *,
+    python: str = sys.executable,
+    cpu_limit_seconds: int | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Figures:
     """Run ``module`` (which calls :func:`serve`) in a new process and return its figures.
 
@@ -41,6 +46,8 @@ def run_fresh(
         Interpreter, for a module of another environment.
     cpu_limit_seconds
         CPU time after which the system ends the process; its error output is then kept from the terminal.
+    variables
+        Environment variables to set beside this process's own.
 
     Raises
     ------
@@ -53,6 +60,7 @@ def run_fresh(
         done = subprocess.run(
             [python, "-m", module],
             cwd=ROOT,
+            env={**os.environ, **(variables or {})},
             input=json.dumps(granted).encode(),
             stdout=subprocess.PIPE,
             stderr=None if cpu_limit_seconds is None else subprocess.PIPE,

@@ -12,17 +12,21 @@ from itertools import combinations
 from typing import Any
 
 from aggregator.bn254 import GENERATOR, P, R
+from aggregator.products import Layout, Products, pack_products, unpack_products
 from aggregator.proofs import Statement
 from tests.contracts.wire import Call, Parameter, encode_call, statement_parameter, values_of
 
 WORD = 32
 FLIPPED_BITS = (0, 128, 255)
 
+HINTS = ("witness.ruleHints", "witness.scoreHints", "witness.floorHints")
+"""Not a part of what a settlement claims: whatever they are, a contract accepts what is right, or nothing."""
+
 Path = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Layout:
+class ProofLayout:
     """The words of a proof by name; which of them are scalars, and at which a point begins."""
 
     words: tuple[str, ...]
@@ -30,12 +34,12 @@ class Layout:
     points: tuple[int, ...]
 
 
-GRAM_PROOF = Layout(
+GRAM_PROOF = ProofLayout(
     ("C_m.x", "C_m.y", "mu", "S.x", "S.y", "a(z)", "a(1/z)", "s(z)", "h(z)", "h(1/z)", "W.x", "W.y"),
     scalars=(2, 5, 6, 7, 8, 9),
     points=(0, 3, 10),
 )
-OPENING = Layout(
+OPENING = ProofLayout(
     ("S+.x", "S+.y", "S-.x", "S-.y", "U(z)", "s+(z)", "H(z)", "W1.x", "W1.y", "W2.x", "W2.y"),
     scalars=(4, 5, 6),
     points=(0, 2, 7, 9),
@@ -64,7 +68,7 @@ def cases(
         Case(f"proof {name}", encode_call(call, values, changed))
         for name, changed in [*proofs(proof, GRAM_PROOF), *foreign]
     ]
-    found += list(_words(honest, _padding(call, values, proof)))
+    found += list(_words(honest, unclaimed(call, values, proof)))
     unique = {case.arguments: case for case in reversed(found)}
     unique.pop(honest, None)
     return list(reversed(unique.values()))
@@ -76,6 +80,8 @@ def cases(
 def statement_changes(statement: Parameter, values: Any) -> Iterator[tuple[str, Any]]:
     """Yield values with one leaf, list or point changed, with what was done."""
     for path, parameter, name in leaves(statement, values):
+        if name in HINTS:
+            continue
         for what, changed in _changes(parameter, _at(values, path)):
             yield f"{name}: {what}", _put(values, path, changed)
 
@@ -107,8 +113,10 @@ def _changes(parameter: Parameter, value: Any) -> Iterator[tuple[str, Any]]:
         number = int(value, 16)
         for what, changed in (("low bit", number ^ 1), ("high bit", number ^ (1 << 159)), ("zero", 0)):
             yield what, f"0x{changed:040x}"
+    elif kind == "bool":
+        yield "flipped", not value
     elif kind == "bytes":
-        yield from _matrix_changes(value)
+        yield from _bytes_changes(value)
     elif kind.startswith("bytes"):
         yield "low bit", value[:-1] + bytes([value[-1] ^ 1])
         yield "high bit", bytes([value[0] ^ 0x80]) + value[1:]
@@ -152,42 +160,67 @@ def _point_changes(point: tuple[int, int]) -> Iterator[tuple[str, tuple[int, int
     yield "another point", GENERATOR
 
 
-def _matrix_changes(packed: bytes) -> Iterator[tuple[str, bytes]]:
-    entries = [packed[at : at + 8] for at in range(0, len(packed), 8)]
+def _bytes_changes(data: bytes) -> Iterator[tuple[str, bytes]]:
+    entries = [data[at : at + 8] for at in range(0, len(data), 8)]
     for k, entry in enumerate(entries):
-        number = int.from_bytes(entry, "big", signed=True)
+        number, size = int.from_bytes(entry, "big", signed=True), len(entry)
         for what, changed in (("+ 1", number + 1), ("- 1", number - 1), ("negated", -number)):
-            parts = [*entries[:k], changed.to_bytes(8, "big", signed=True), *entries[k + 1 :]]
-            yield f"entry {k} {what}", b"".join(parts)
+            parts = [*entries[:k], changed.to_bytes(size + 1, "big", signed=True)[1:], *entries[k + 1 :]]
+            yield f"word {k} {what}", b"".join(parts)
     yield "empty", b""
-    yield "truncated", packed[:-8]
-    yield "one byte short", packed[:-1]
-    yield "extended", packed + bytes(8)
+    yield "truncated", data[:-8]
+    yield "one byte short", data[:-1]
+    yield "extended", data + bytes(8)
     yield "reversed", b"".join(entries[::-1])
-    yield "rotated", b"".join([*entries[1:], entries[0]])
+    yield "rotated", b"".join([*entries[1:], *entries[:1]])
 
 
 def _consistent(call: Call, values: Any) -> Iterator[tuple[str, Any]]:
-    """A trainer dropped, added or moved in every list and in the matrix at once, so that no length is wrong."""
+    """A trainer dropped, added or moved in every list and in the products at once, so that no length is wrong."""
     gram, outcome = (values[0], values[1:]) if call == "verify" else (values, None)
-    n = len(gram[-2])
+    n = len(gram[TRAINERS])
     orders = [("trainer dropped", list(range(n - 1))), ("trainer added", [*range(n), n - 1])]
     orders += [("trainers moved", [*range(1, n), 0]), ("first two exchanged", [1, 0, *range(2, n)])]
-    for name, order in orders:
-        changed = _reordered(gram, n, order)
+    changes = [(name, _reordered(gram, order)) for name, order in orders]
+    changes += [(f"{ROWS[place]} left out", _without(gram, place)) for place in (0, 1, 2) if gram[FLAGS + place]]
+    for name, changed in changes:
+        order = dict(orders).get(name, list(range(n)))
         if outcome is None:
             yield name, changed
         else:
             yield name, (changed, *[[part[i] for i in order] for part in outcome[:3]], *outcome[3:])
 
 
-def _reordered(gram: Any, n: int, order: Sequence[int]) -> Any:
+FLAGS, TRAINERS = 14, 17
+"""Places of hasReference and of the trainers in a Gram statement."""
+ROWS = ("reference", "previous aggregate", "running sums")
+
+
+def _reordered(gram: Any, order: Sequence[int]) -> Any:
     *head, trainers, stakes, commitments, packed = gram
-    at = {(i, j): k for k, (i, j) in enumerate((i, j) for i in range(n) for j in range(i, n))}
-    pairs = [(order[a], order[b]) for a in range(len(order)) for b in range(a, len(order))]
-    entries = [packed[8 * k : 8 * k + 8] for k in (at[min(i, j), max(i, j)] for i, j in pairs)]
-    lists = [[part[i] for i in order] for part in (trainers, stakes, commitments)]
-    return (*head, *lists, b"".join(entries))
+    n, flags = len(trainers), gram[FLAGS:TRAINERS]
+    products = unpack_products(packed, Layout(n, *flags))
+    singles = list(range(n, n + flags[0] + flags[1]))
+    sums = [singles[-1] + 1 + i if singles else n + i for i in order] if flags[2] else []
+    rows = [*order, *singles, *sums]
+    lists = [[trainers[i] for i in order], [stakes[i] for i in order], [commitments[i] for i in rows]]
+    return (*head, *lists, _selected(products, Layout(len(order), *flags), rows))
+
+
+def _without(gram: Any, place: int) -> Any:
+    """One kind of extra row left out, and the flag that says so."""
+    *head, trainers, stakes, commitments, packed = gram
+    n, flags = len(trainers), list(gram[FLAGS:TRAINERS])
+    products = unpack_products(packed, Layout(n, *flags))
+    first = n + sum(flags[:place])
+    left = range(first, first + (n if place == 2 else 1))
+    rows = [row for row in range(products.layout.total) if row not in left]
+    head[FLAGS + place] = flags[place] = False
+    return (*head, trainers, stakes, [commitments[i] for i in rows], _selected(products, Layout(n, *flags), rows))
+
+
+def _selected(products: Products, layout: Layout, rows: Sequence[int]) -> bytes:
+    return pack_products(Products(layout, tuple(tuple(products.matrix[i][j] for j in rows) for i in rows)))
 
 
 def _at(values: Any, path: Path) -> Any:
@@ -211,7 +244,7 @@ def _is_point(parameter: Parameter) -> bool:
 # -- the proof, word by word ------------------------------------------------------------------------------------------
 
 
-def proofs(proof: bytes, layout: Layout) -> Iterator[tuple[str, bytes]]:
+def proofs(proof: bytes, layout: ProofLayout) -> Iterator[tuple[str, bytes]]:
     """Yield tampered proofs with what was done to them."""
     words = [int.from_bytes(proof[at : at + WORD], "big") for at in range(0, len(proof), WORD)]
     for k, word in enumerate(words):
@@ -266,10 +299,28 @@ def _words(honest: bytes, padding: set[int]) -> Iterator[Case]:
     yield Case("last word cut off", honest[:-WORD])
 
 
-def _padding(call: Call, values: Any, proof: bytes) -> set[int]:
-    """Return where the bytes lie that fill the matrix up to a word: Solidity does not look at them."""
+def unclaimed(call: Call, values: Any, proof: bytes) -> set[int]:
+    """Return where nothing lies that a settlement claims: what fills byte strings up to a word, and the hints.
+
+    A reader of calldata does not look at the former. The latter are at the end of the statement, before the proof; the
+    words that say where they begin are the last of the witness's four. Where an empty string lies says nothing either.
+    """
     gram = values[0] if call == "verify" else values
-    filled = (*gram[:-1], gram[-1] + b"\xff" * (-len(gram[-1]) % WORD))
-    other = encode_call(call, (filled, *values[1:]) if call == "verify" else filled, proof)
-    pairs = enumerate(zip(encode_call(call, values, proof), other, strict=True))
-    return {at for at, pair in pairs if pair == (0, 0xFF)}
+    filled: Any = (*gram[:-1], gram[-1] + b"\xff" * (-len(gram[-1]) % WORD))
+    if call == "verify":
+        carried, *hints = values[-1]
+        filled = (filled, *values[1:-1], (carried + b"\xff" * (-len(carried) % WORD), *hints))
+    honest = encode_call(call, values, proof)
+    pairs = enumerate(zip(honest, encode_call(call, filled, proof), strict=True))
+    found = {at for at, pair in pairs if pair == (0, 0xFF)}
+    if call == "verify":
+        end = len(honest) - WORD - _padded(proof)
+        start = end - sum(WORD + _padded(hint) for hint in hints)
+        last_offset = start - WORD - _padded(carried)
+        first_offset = last_offset - (3 if carried else 4) * WORD
+        found |= {*range(start, end), *range(first_offset, last_offset)}
+    return found
+
+
+def _padded(data: bytes) -> int:
+    return -(-len(data) // WORD) * WORD

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 
 from aggregator.bn254 import P, R
 from tests.contracts.judge import judge
-from tests.contracts.proven import Proven, proven
-from tests.contracts.tampering import GRAM_PROOF
+from tests.contracts.proven import Proven, proven, proven_with_all
+from tests.contracts.tampering import GRAM_PROOF, unclaimed
 from tests.contracts.wire import encode_call, python_accepts, selector, values_of
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
 
 CHAIN_ID = 31337
 N, D = 7, 20
-"""With seven updates the packed matrix fills whole words: no byte of the calldata is padding that only one looks at."""
 SEEDS, ROUNDS = 6, 3
 MUTANTS, BLOCKS = 10_000, 10
 WORD = 32
@@ -28,9 +28,10 @@ Mutation = Callable[[random.Random, list[Proven]], bytes]
 def pool() -> list[Proven]:
     """Return honest settlements: several rounds, each proven with several seeds."""
     return [
-        proven(N, D, CHAIN_ID, seed=bytes([seed]) * 32, number=1 + number)
+        settle(N, D, CHAIN_ID, seed=bytes([seed]) * 32, number=1 + number)
         for number in range(ROUNDS)
         for seed in range(SEEDS)
+        for settle in (proven, proven_with_all)
     ]
 
 
@@ -59,18 +60,28 @@ def spliced(rng: random.Random, settled: list[Proven]) -> bytes:
 
 def flipped(rng: random.Random, settled: list[Proven]) -> bytes:
     """Some bits anywhere, or one bit twice, which is none."""
-    data = bytearray(honest(rng, settled))
+    one = rng.choice(settled)
+    data, claimed = bytearray(arguments(one, one.proof)), claimed_bytes(one)
     for _ in range(rng.choice([1, 1, 2, 5])):
-        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        data[rng.choice(claimed)] ^= 1 << rng.randrange(8)
     return bytes(data)
+
+
+@cache
+def claimed_bytes(settled: Proven) -> list[int]:
+    """Return where calldata say something: Python reads padding, and no hints; Solidity the other way round."""
+    left_out = unclaimed("verify", values_of("verify", settled.statement), settled.proof)
+    return [at for at in range(len(arguments(settled, settled.proof))) if at not in left_out]
 
 
 def overwritten(rng: random.Random, settled: list[Proven]) -> bytes:
     """A word of the calldata replaced by another one of it, or by a value at some edge."""
-    data = honest(rng, settled)
+    one = rng.choice(settled)
+    data = arguments(one, one.proof)
     words = [data[at : at + WORD] for at in range(0, len(data), WORD)]
+    claimed = [at // WORD for at in claimed_bytes(one) if at % WORD == 0]
     edges = [0, 1, P, P - 1, R, R - 1, 2**256 - 1, 2**255, 2**64, 2**128]
-    words[rng.randrange(len(words))] = rng.choice([rng.choice(words), rng.choice(edges).to_bytes(WORD, "big")])
+    words[rng.choice(claimed)] = rng.choice([rng.choice(words), rng.choice(edges).to_bytes(WORD, "big")])
     return b"".join(words)
 
 

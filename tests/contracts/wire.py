@@ -18,7 +18,7 @@ from aggregator.bn254 import decode_point
 from aggregator.commitments import RoundId, uint_word
 from aggregator.errors import GramercyError, InvalidInput
 from aggregator.proofs import GramStatement, Statement, verify, verify_gram
-from aggregator.proofs.statement import id_word
+from aggregator.proofs.statement import Witness, id_word
 from aggregator.settlement import RoundRules
 from aggregator.srs import VerifyingKey
 from scripts import compile_contracts
@@ -61,7 +61,12 @@ def values_of(call: Call, statement: Statement) -> Any:
     if call == "verifyGram":
         return gram
     lists = [list(part) for part in (statement.weights, statement.scores, statement.payouts)]
-    return (gram, *lists, statement.aggregate_commitment, statement.next_scale_exponent)
+    witness = statement.witness
+    return (
+        *(gram, *lists, statement.aggregate_commitment, statement.next_scale_exponent),
+        *(statement.gram.rules.reference, statement.memory_digest, statement.next_memory_digest),
+        (witness.carried, witness.rule_hints, witness.score_hints, witness.floor_hints),
+    )
 
 
 def python_accepts(key: VerifyingKey, call: Call, arguments: bytes) -> bool:
@@ -92,6 +97,7 @@ def gram_values(gram: GramStatement) -> Any:
         *(place.chain_id, Web3.to_checksum_address(place.market), place.job_id, place.number),
         *(id_word(rules.rule), id_word(rules.score), rules.byzantine, rules.dimension),
         *(rules.bits, rules.headroom_bits, gram.scale_exponent, rules.budget),
+        *(rules.floor_bps, rules.cap_bps, gram.reference, gram.previous, gram.history),
         [Web3.to_checksum_address(trainer) for trainer in gram.trainers],
         list(gram.stakes),
         [point or (0, 0) for point in gram.commitments],
@@ -100,28 +106,43 @@ def gram_values(gram: GramStatement) -> Any:
 
 
 def _statement(values: Any) -> Statement:
-    gram, weights, scores, payouts, aggregate_commitment, next_scale_exponent = values
+    (gram, weights, scores, payouts, aggregate_commitment, next_scale_exponent, reference, before, after, witness) = (
+        values
+    )
     return Statement(
-        gram=_gram_statement(gram),
+        gram=_gram_statement(gram, reference=reference),
         weights=tuple(weights),
         scores=tuple(scores),
         payouts=tuple(payouts),
         aggregate_commitment=aggregate_commitment,
         next_scale_exponent=next_scale_exponent,
+        memory_digest=before,
+        next_memory_digest=after,
+        witness=Witness(*witness),
     )
 
 
-def _gram_statement(values: Any) -> GramStatement:
+def _gram_statement(values: Any, *, reference: bool = False) -> GramStatement:
+    """Return the statement; that its job has a reference, the statement itself does not say."""
     (chain_id, market, job_id, number, rule, score, byzantine, dimension, bits, headroom_bits) = values[:10]
-    scale_exponent, budget, trainers, stakes, commitments, gram = values[10:]
+    scale_exponent, budget, floor_bps, cap_bps, has_reference, previous, history = values[10:17]
+    trainers, stakes, commitments, gram = values[17:]
     return GramStatement(
         round_id=RoundId(chain_id, bytes.fromhex(market[2:]), job_id, number),
-        rules=RoundRules(_name(rule), _name(score), byzantine, dimension, bits, headroom_bits, budget),
+        rules=RoundRules(
+            *(_name(rule), _name(score), byzantine, dimension, bits, headroom_bits, budget),
+            reference=reference,
+            floor_bps=floor_bps,
+            cap_bps=cap_bps,
+        ),
         scale_exponent=scale_exponent,
         trainers=tuple(bytes.fromhex(trainer[2:]) for trainer in trainers),
         stakes=tuple(stakes),
         commitments=tuple(decode_point(uint_word(x) + uint_word(y)) for x, y in commitments),
         gram=gram,
+        reference=has_reference,
+        previous=previous,
+        history=history,
     )
 
 

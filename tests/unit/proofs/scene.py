@@ -12,7 +12,7 @@ import numpy.typing as npt
 from aggregator.carried import EMPTY, Carried
 from aggregator.commitments import Blinding, RoundId, commit
 from aggregator.fixedpoint import IntVector, entry_dtype
-from aggregator.history import Advanced, advance, advance_blinding, advance_vector
+from aggregator.history import advance, advance_blinding, advance_vector
 from aggregator.products import Layout, pack_products
 from aggregator.proofs import GramStatement, Statement, prove
 from aggregator.proofs.statement import Witness
@@ -20,7 +20,7 @@ from aggregator.proofs.verifier import aggregate_commitment
 from aggregator.randomness import field_elements
 from aggregator.rows import products_of_rows
 from aggregator.rules import get_rule
-from aggregator.settlement import RoundRules, settle
+from aggregator.settlement import Outcome, RoundRules, settle
 from aggregator.srs import Srs, development_srs
 
 SEED = b"\x2a" * 32
@@ -48,7 +48,9 @@ class Scene:
     def prove(self, seed: bytes = SEED) -> bytes:
         return prove(self.srs, self.statement, self.rows, self.blindings, seed=seed)
 
-    def settled(self) -> Statement:
+    @property
+    def outcome(self) -> Outcome:
+        """What follows from the products, running sums included."""
         gram = self.statement
         outcome = settle(
             gram.rules,
@@ -58,25 +60,29 @@ class Scene:
             trainers=gram.trainers,
             memory=self.carried,
         )
-        memory = outcome.memory
-        if gram.history:
-            memory = replace(memory, history=_advance(self.carried, gram).carried)
+        if not gram.history:
+            return outcome
+        sums = advance(
+            self.carried.history,
+            gram.trainers,
+            gram.commitments[: gram.updates],
+            scale_exponent=gram.scale_exponent,
+        )
+        return replace(outcome, memory=replace(outcome.memory, history=sums.carried))
+
+    def settled(self) -> Statement:
+        outcome = self.outcome
         return Statement(
-            gram=gram,
+            gram=self.statement,
             weights=outcome.weights,
             scores=outcome.scores,
             payouts=outcome.payouts,
-            aggregate_commitment=aggregate_commitment(gram, outcome.weights),
+            aggregate_commitment=aggregate_commitment(self.statement, outcome.weights),
             next_scale_exponent=outcome.next_scale_exponent,
             memory_digest=self.carried.digest(),
-            next_memory_digest=memory.digest(),
+            next_memory_digest=outcome.memory.digest(),
             witness=Witness(self.carried.encode(), outcome.rule_hints, outcome.score_hints, outcome.floor_hints),
         )
-
-
-def _advance(carried: Carried, gram: GramStatement) -> Advanced:
-    updates = gram.commitments[: gram.updates]
-    return advance(carried.history, gram.trainers, updates, scale_exponent=gram.scale_exponent)
 
 
 def _entries(rng: np.random.Generator, limit: int, d: int, bits: int, *, zero: bool) -> IntVector:

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from aggregator.errors import RuleNotApplicable
 from aggregator.products import Products
 from aggregator.rules.base import Decision
+from aggregator.rules.spectra import FloatArray, eigenvectors
 from aggregator.rules.weighing import normalised
-
-FloatArray = npt.NDArray[np.float64]
 
 _MASS_BITS = 52
 
@@ -74,7 +72,7 @@ def _greatest_spread(gram: FloatArray, masses: FloatArray) -> tuple[float, Float
     products = gram @ shares
     centred = gram - products[:, None] - products[None, :] + shares @ products
     roots = np.sqrt(shares)
-    values, vectors = np.linalg.eigh(centred * np.outer(roots, roots))
+    values, vectors = eigenvectors(centred * np.outer(roots, roots))
     spread = float(values[-1])
     if spread <= 0:
         return 0.0, np.zeros(len(masses))

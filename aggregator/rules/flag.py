@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from aggregator.errors import RuleNotApplicable
 from aggregator.products import Products
 from aggregator.rules.base import WEIGHT_ONE, Decision
-
-FloatArray = npt.NDArray[np.float64]
+from aggregator.rules.spectra import FloatArray, eigenvectors
 
 STEPS = 5
 _EPSILON = 1e-7
@@ -79,7 +77,7 @@ class Flag:
 
     def _project(self, cosines: FloatArray, coefficients: FloatArray) -> FloatArray:
         """Return coefficients on the directions of the projection of ``sum_i coefficients_i direction_i``."""
-        values, vectors = np.linalg.eigh(cosines)
+        values, vectors = eigenvectors(cosines)
         roots = np.sqrt(np.maximum(values, 0))
         points = (vectors * roots) @ vectors.T
         subspace = self._subspace(points)
@@ -99,7 +97,7 @@ class Flag:
         weights = priors
         subspace = points
         for _ in range(STEPS):
-            subspace = np.linalg.eigh((columns * weights) @ columns.T)[1][:, -leading:]
+            subspace = eigenvectors((columns * weights) @ columns.T)[1][:, -leading:]
             missing = 1 - np.square(subspace.T @ columns).sum(axis=0)
             weights = priors / np.sqrt(np.abs(missing) + _EPSILON)
         return subspace

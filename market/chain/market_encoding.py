@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import astuple, fields
 from typing import Any
 
+from web3 import Web3
+
 from aggregator.bn254 import Point
-from aggregator.proofs.statement import Witness
+from aggregator.proofs import GramStatement
+from aggregator.proofs.statement import Witness, id_word
 from market.domain import (
     BondPosted,
     BondWithdrawn,
@@ -48,6 +51,34 @@ def decode_terms(values: Any) -> JobTerms:
 def encode_point(point: Point) -> tuple[int, int]:
     """Return a commitment as the contract takes it; infinity, which it refuses, is (0, 0)."""
     return (0, 0) if point is None else point
+
+
+def encode_gram_statement(gram: GramStatement) -> tuple[Any, ...]:
+    """Return a statement as IProofVerifier takes it."""
+    rules, place = gram.rules, gram.round_id
+    return (
+        place.chain_id,
+        Web3.to_checksum_address(place.market),
+        place.job_id,
+        place.number,
+        id_word(rules.rule),
+        id_word(rules.score),
+        rules.byzantine,
+        rules.dimension,
+        rules.bits,
+        rules.headroom_bits,
+        gram.scale_exponent,
+        rules.budget,
+        rules.floor_bps,
+        rules.cap_bps,
+        gram.reference,
+        gram.previous,
+        gram.history,
+        [Web3.to_checksum_address(trainer) for trainer in gram.trainers],
+        list(gram.stakes),
+        [encode_point(point) for point in gram.commitments],
+        gram.gram,
+    )
 
 
 def encode_settlement(settlement: Settlement) -> tuple[Any, ...]:

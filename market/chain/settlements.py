@@ -9,10 +9,9 @@ from web3 import Web3
 from web3.exceptions import TransactionNotFound, Web3ValueError
 
 from aggregator.proofs import GramStatement
-from aggregator.proofs.statement import id_word
 from market.chain.artifacts import load_artifact
 from market.chain.market import ALL_ABIS, MarketClient
-from market.chain.market_encoding import decode_settlement, encode_point
+from market.chain.market_encoding import decode_settlement, encode_gram_statement
 from market.chain.transactions import refusals
 from market.domain import Address, Settlement
 from market.errors import ChainError
@@ -78,35 +77,7 @@ def verification_gas(market: MarketClient, verifier: Address, statement: GramSta
     """Return what the node estimates for verifying a Gram proof alone, transaction base and calldata included."""
     contract = market.w3.eth.contract(address=Web3.to_checksum_address(verifier), abi=load_artifact("GramVerifier").abi)
     with refusals(ALL_ABIS):
-        return int(contract.functions.verifyGram(_encode_gram(statement), proof).estimate_gas())
-
-
-def _encode_gram(gram: GramStatement) -> tuple[Any, ...]:
-    """Return a statement as IProofVerifier takes it."""
-    rules, place = gram.rules, gram.round_id
-    return (
-        place.chain_id,
-        Web3.to_checksum_address(place.market),
-        place.job_id,
-        place.number,
-        id_word(rules.rule),
-        id_word(rules.score),
-        rules.byzantine,
-        rules.dimension,
-        rules.bits,
-        rules.headroom_bits,
-        gram.scale_exponent,
-        rules.budget,
-        rules.floor_bps,
-        rules.cap_bps,
-        gram.reference,
-        gram.previous,
-        gram.history,
-        [Web3.to_checksum_address(trainer) for trainer in gram.trainers],
-        list(gram.stakes),
-        [encode_point(point) for point in gram.commitments],
-        gram.gram,
-    )
+        return int(contract.functions.verifyGram(encode_gram_statement(statement), proof).estimate_gas())
 
 
 def _word(value: int) -> str:

@@ -19,21 +19,29 @@ from aggregator.aggregate import aggregate_root
 from aggregator.bn254 import Point
 from aggregator.commitments import commit
 from aggregator.fixedpoint import IntVector
-from aggregator.gram import gram_matrix, pack_gram, weighted_sum
+from aggregator.gram import GramMatrix, gram_matrix, pack_gram, weighted_sum
 from aggregator.proofs import GramStatement, Statement, prove
-from aggregator.proofs.statement import id_word
-from aggregator.proofs.verifier import aggregate_commitment
-from aggregator.settlement import Outcome, settle
 from aggregator.srs import Srs
 from market.chain.artifacts import load_artifact
 from market.chain.deployment import Deployment, deploy
 from market.chain.devnet import Devnet
 from market.chain.market import MarketClient
-from market.chain.market_encoding import encode_point
+from market.chain.market_encoding import encode_gram_statement
 from market.chain.rpc import connect, fast_forward, next_block_time
 from market.chain.transactions import send
 from market.domain import NATIVE_COIN, JobTerms, Settlement
-from scripts.benchmarks.inputs import BUDGET, SEED, Parameters, blinding, open_srs, rules, similar_update, stake
+from scripts.benchmarks.inputs import (
+    BUDGET,
+    SEED,
+    Parameters,
+    blinding,
+    open_srs,
+    outcome_of,
+    rules,
+    similar_update,
+    stake,
+    whole,
+)
 from scripts.benchmarks.process import ROOT, Figures, serve
 from scripts.benchmarks.terminal import counted
 
@@ -50,12 +58,11 @@ _FIRST_SCALE_EXPONENT = -7
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What a round's trainers made, and what follows from it."""
+    """What a round's trainers made, and its Gram matrix."""
 
     updates: Sequence[IntVector]
     commitments: tuple[Point, ...]
-    outcome: Outcome
-    gram: bytes
+    gram: GramMatrix
 
 
 def recorded_contracts() -> list[Figures]:
@@ -87,12 +94,10 @@ def measure(asked: Figures) -> Figures:
 def _make_round(parameters: Parameters, srs: Srs) -> _Round:
     updates = [similar_update(index, parameters) for index in range(parameters.n)]
     gram = gram_matrix(updates, bits=parameters.bits)
-    stakes = [stake(index) for index in range(parameters.n)]
     return _Round(
         updates=updates,
         commitments=tuple(commit(srs, update, blinding(index)) for index, update in enumerate(updates)),
-        outcome=settle(rules(parameters), gram, stakes, scale_exponent=_FIRST_SCALE_EXPONENT),
-        gram=pack_gram(gram),
+        gram=gram,
     )
 
 
@@ -134,24 +139,16 @@ def _settle(
         trainers=tuple(bytes.fromhex(trainer.address[2:]) for trainer in trainers),
         stakes=tuple(stake(index) for index in range(parameters.n)),
         commitments=made.commitments,
-        gram=made.gram,
+        gram=pack_gram(made.gram),
     )
-    outcome = made.outcome
-    whole = Statement(
-        gram=claim,
-        weights=outcome.weights,
-        scores=outcome.scores,
-        payouts=outcome.payouts,
-        aggregate_commitment=aggregate_commitment(claim, outcome.weights),
-        next_scale_exponent=outcome.next_scale_exponent,
-    )
+    statement = whole(claim, outcome_of(parameters, made.gram, claim.trainers, claim.scale_exponent))
     blindings = [blinding(index) for index in range(parameters.n)]
     proof = prove(srs, claim, made.updates, blindings, seed=SEED)
     contract = client.w3.eth.contract(address=Web3.to_checksum_address(verifier), abi=load_artifact("GramVerifier").abi)
     account = client.account or _account(1)
-    argument = contract.functions.verifyGram(_encoded(claim), proof)
+    argument = contract.functions.verifyGram(encode_gram_statement(claim), proof)
     verified = send(client.w3, account, argument, gas=SETTLE_LIMITS[64])
-    settled = client.settle_round(job, 1, _settlement(whole, made), proof)
+    settled = client.settle_round(job, 1, _settlement(statement, made), proof)
     return {
         "verify_gas": verified["gasUsed"],
         "settle_gas": settled["gasUsed"],
@@ -161,34 +158,23 @@ def _settle(
     }
 
 
-def _settlement(whole: Statement, made: _Round) -> Settlement:
-    aggregate = weighted_sum(made.updates, whole.weights)
+def _settlement(statement: Statement, made: _Round) -> Settlement:
+    aggregate = weighted_sum(made.updates, statement.weights)
     return Settlement(
-        included=(1 << whole.gram.updates) - 1,
+        included=(1 << statement.gram.updates) - 1,
         commitment_ys=tuple(0 if point is None else point[1] for point in made.commitments),
-        gram=made.gram,
-        weights=whole.weights,
-        scores=whole.scores,
-        payouts=whole.payouts,
-        next_scale_exponent=whole.next_scale_exponent,
-        aggregate_commitment=whole.aggregate_commitment,
+        history=(),
+        gram=statement.gram.gram,
+        weights=statement.weights,
+        scores=statement.scores,
+        payouts=statement.payouts,
+        next_scale_exponent=statement.next_scale_exponent,
+        next_memory_digest=statement.next_memory_digest,
+        aggregate_commitment=statement.aggregate_commitment,
         aggregate_root=aggregate_root(aggregate),
         aggregate_cid=_CID,
         aggregate_bytes=1,
-    )
-
-
-def _encoded(claim: GramStatement) -> tuple[object, ...]:
-    """Return a statement as GramVerifier takes it."""
-    arithmetic, place = claim.rules, claim.round_id
-    return (
-        *(place.chain_id, Web3.to_checksum_address(place.market), place.job_id, place.number),
-        *(id_word(arithmetic.rule), id_word(arithmetic.score), arithmetic.byzantine, arithmetic.dimension),
-        *(arithmetic.bits, arithmetic.headroom_bits, claim.scale_exponent, arithmetic.budget),
-        [Web3.to_checksum_address(trainer) for trainer in claim.trainers],
-        list(claim.stakes),
-        [encode_point(commitment) for commitment in claim.commitments],
-        claim.gram,
+        witness=statement.witness,
     )
 
 
@@ -216,6 +202,8 @@ def _terms(parameters: Parameters, verifier: str, deadline: int) -> JobTerms:
         deadline=deadline,
         rule=arithmetic.rule,
         score=arithmetic.score,
+        floor_bps=arithmetic.floor_bps,
+        cap_bps=arithmetic.cap_bps,
     )
 
 

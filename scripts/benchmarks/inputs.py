@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from aggregator.commitments import Blinding, RoundId
 from aggregator.errors import OutOfRange
 from aggregator.fixedpoint import IntVector, entry_dtype
 from aggregator.gram import GramMatrix, check_dimension, pack_gram
-from aggregator.proofs import GramStatement
+from aggregator.products import Products
+from aggregator.proofs import GramStatement, Statement
 from aggregator.proofs.prover import MASK_COEFFICIENTS
+from aggregator.proofs.statement import Witness
+from aggregator.proofs.verifier import aggregate_commitment
 from aggregator.randomness import field_elements
-from aggregator.settlement import RoundRules
+from aggregator.settlement import Outcome, RoundRules, settle
 from aggregator.srs import Srs
 from market.srs import ceremony
 from market.srs.files import Stages, load, no_stages
@@ -89,7 +93,7 @@ def blinding(index: int) -> Blinding:
 
 
 def rules(parameters: Parameters) -> RoundRules:
-    """Return a job's arithmetic: Multi-Krum with the largest f that n updates tolerate, and Shapley."""
+    """Return a job's arithmetic: Multi-Krum with the largest f that n updates tolerate, Shapley, floor and cap."""
     return RoundRules(
         rule="multi-krum",
         score="shapley",
@@ -98,6 +102,8 @@ def rules(parameters: Parameters) -> RoundRules:
         bits=parameters.bits,
         headroom_bits=1,
         budget=BUDGET,
+        floor_bps=5_000,
+        cap_bps=30_000,
     )
 
 
@@ -111,6 +117,27 @@ def statement(parameters: Parameters, commitments: tuple[Point, ...], gram: Gram
         stakes=tuple(stake(index) for index in range(parameters.n)),
         commitments=commitments,
         gram=pack_gram(gram),
+    )
+
+
+def outcome_of(parameters: Parameters, gram: GramMatrix, trainers: Sequence[bytes], scale_exponent: int) -> Outcome:
+    """Return what follows from a first round's Gram matrix."""
+    stakes = [stake(index) for index in range(parameters.n)]
+    products = Products.of_updates(gram.tolist())
+    return settle(rules(parameters), products, stakes, scale_exponent=scale_exponent, trainers=trainers)
+
+
+def whole(claim: GramStatement, outcome: Outcome) -> Statement:
+    """Return a first round's whole statement."""
+    return Statement(
+        gram=claim,
+        weights=outcome.weights,
+        scores=outcome.scores,
+        payouts=outcome.payouts,
+        aggregate_commitment=aggregate_commitment(claim, outcome.weights),
+        next_scale_exponent=outcome.next_scale_exponent,
+        next_memory_digest=outcome.memory.digest(),
+        witness=Witness(b"", outcome.rule_hints, outcome.score_hints, outcome.floor_hints),
     )
 
 

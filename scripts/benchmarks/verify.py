@@ -5,10 +5,8 @@ from __future__ import annotations
 from aggregator.bn254 import Point
 from aggregator.commitments import commit
 from aggregator.gram import gram_matrix
-from aggregator.proofs import Statement, prove, verify, verify_gram
-from aggregator.proofs.verifier import aggregate_commitment
-from aggregator.settlement import settle
-from scripts.benchmarks.inputs import SEED, Parameters, blinding, open_srs, similar_update, stake, statement
+from aggregator.proofs import prove, verify, verify_gram
+from scripts.benchmarks.inputs import SEED, Parameters, blinding, open_srs, outcome_of, similar_update, statement, whole
 from scripts.benchmarks.measuring import timed
 from scripts.benchmarks.process import Figures, peak_bytes, serve
 
@@ -23,19 +21,10 @@ def measure(asked: Figures) -> Figures:
     gram = gram_matrix(updates, bits=parameters.bits)
     claim = statement(parameters, commitments, gram)
     proof = prove(srs, claim, updates, blindings, seed=SEED)
-    stakes = [stake(index) for index in range(parameters.n)]
-    outcome = settle(claim.rules, gram, stakes, scale_exponent=claim.scale_exponent)
-    whole = Statement(
-        gram=claim,
-        weights=outcome.weights,
-        scores=outcome.scores,
-        payouts=outcome.payouts,
-        aggregate_commitment=aggregate_commitment(claim, outcome.weights),
-        next_scale_exponent=outcome.next_scale_exponent,
-    )
+    settled = whole(claim, outcome_of(parameters, gram, claim.trainers, claim.scale_exponent))
     key = srs.key
     argument, _ = timed(lambda: verify_gram(key, claim, proof), repeat=parameters.repeat)
-    settlement, _ = timed(lambda: verify(key, whole, proof), repeat=parameters.repeat)
+    settlement, _ = timed(lambda: verify(key, settled, proof), repeat=parameters.repeat)
     return {
         "median_seconds": argument.median_seconds,
         "median_cpu_seconds": argument.median_cpu_seconds,

@@ -31,7 +31,7 @@ from market.rounds import JobState, RoundState
 from market.services.aggregator import PATIENCE
 from market.services.inputs import write_update
 from market.services.settling import prepare_settlement
-from market.services.trainer import Trainer
+from market.services.trainer import Trainer, recipients_of
 from market.services.updates import round_binding
 from market.storage.base import put_bytes
 from market.storage.cid import RAW, Cid
@@ -439,7 +439,7 @@ def _good(trainer: Trainer, state: RoundState) -> tuple[Point, bytes, Seal]:
     entries = trainer.job.quantiser(state).quantise(update).entries
     point = commit(trainer.job.srs, entries, BLINDING)
     bound_to = round_binding(trainer.job.market.round_id(1, state.number), trainer.address, compress(point))
-    return point, _plain(entries), lambda plain: seal_bytes(plain, trainer._recipients(), bound_to)
+    return point, _plain(entries), lambda plain: seal_bytes(plain, recipients_of(trainer.job), bound_to)
 
 
 def _plain(entries: Any, **notes: str) -> bytes:

@@ -27,7 +27,7 @@ from market.services.challenge import FILE_MISMATCH, OUT_OF_RANGE, Evidence, cha
 from market.services.closing import close_job
 from market.services.job import Job
 from market.services.settling import prepare_settlement
-from market.services.trainer import Trainer, draw_blinding, open_round
+from market.services.trainer import Trainer, draw_blinding, open_round, recipients_of
 from market.services.updates import OpenedUpdate, pack_aggregate, round_binding, seal_update
 from market.srs import cache
 from market.storage.base import put_bytes
@@ -98,7 +98,7 @@ def test_who_shifts_a_commitment_and_makes_an_opening_up_is_found_among_the_hone
     point = linear_combination([victim.point, GENERATOR], [1, 1])
     bound_to = round_binding(thief.job.market.round_id(1, 1), thief.address, compress(point))
     entries = np.ones(DIMENSION, dtype=np.int16)
-    payload = seal_update(entries, draw_blinding(), thief._recipients(), bound_to)
+    payload = seal_update(entries, draw_blinding(), recipients_of(thief.job), bound_to)
     blob = put_bytes(stage.storage, payload)
     thief.job.market.commit_update(1, 1, point, blob.cid.to_bytes(), blob.size_bytes)
     state = stage.commit(*honest[1:])
@@ -360,8 +360,7 @@ def test_the_settlement_and_its_cost_are_read_back(stage: Stage, trainers: list[
     assert call.settlement == state.settled.settlement
     assert call.sender == stage.actor("aggregator").address
     job = stage.observed()
-    stakes = auditing.stakes_at_settlement(job)[1]
-    statement = auditing.inputs_of(job, state, stakes).gram_statement(state.included, call.settlement.gram)
+    statement = auditing.inputs_of(job, state).statement(state.included, call.settlement).gram
     gas = verification_gas(client, stage.verifier, statement, call.proof)
     assert 200_000 < gas < client.settlement_gas(1, 1)
     with pytest.raises(ContractRefused):

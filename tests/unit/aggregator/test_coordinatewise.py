@@ -81,7 +81,7 @@ def test_every_level_gives_the_same(level: int) -> None:
     if level >= len(native.LEVELS):
         pytest.skip("this processor has no such instructions")
     for kind in KINDS:
-        rows = list(drawn(23, kind, 40_000))
+        rows = list(drawn(23, kind, 20_000))
         assert np.array_equal(
             native.coordinatewise(rows, 7, 15, 0, 2, level), native.coordinatewise(rows, 7, 15, 0, 1, 0)
         )
@@ -98,7 +98,7 @@ def mean_around_median(column: npt.NDArray[Any], count: int) -> float:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("n", "f"), [(3, 0), (7, 1), (11, 2), (23, 5), (50, 11)])
+@pytest.mark.parametrize(("n", "f"), [(3, 0), (7, 1), (11, 2), (23, 5)])
 def test_bulyan_is_krum_then_means_around_medians(n: int, f: int, kind: Any) -> None:
     rows = drawn(n, kind, 300)
     if kind == np.float32:

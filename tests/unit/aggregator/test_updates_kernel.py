@@ -80,9 +80,9 @@ def test_one_least_entry_among_many(level: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("count", [3, 12])
-def test_threads_and_levels_do_not_change_a_bit(kind: Any, count: int) -> None:
-    rows = random_rows(count, MANY_BLOCKS * 6, kind)
+def test_threads_and_levels_do_not_change_a_bit(kind: Any) -> None:
+    count = 12  # fewer are not worth a second thread at this length
+    rows = random_rows(count, 2 * MANY_BLOCKS, kind)
     weights = [(-1) ** i * (2**33 // count - i) for i in range(count)]
     gram, total = exact(rows, rows), np.array(weights) @ np.array(rows, dtype=np.int64)
     for level in LEVELS:

@@ -40,7 +40,7 @@ class Bristle:
     needs_history: bool = False
 
     def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:
-        """Accept about n - f of n >= 3 updates."""
+        """Accept up to about n - f of n >= 3 updates; fewer where the middle third is too small for its share."""
         n = len(stakes)
         f = tolerated(byzantine, n)
         nearest = ranking(_distances_to_anchor(products, f))

@@ -72,10 +72,19 @@ class NearestNeighbourMixing:
         """Whether the inner rule reads the running sums."""
         return self.inner.needs_history
 
-    def decide(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> Decision:
-        """Decide on n >= 3 updates."""
+    def decide(
+        self,
+        products: Products,
+        byzantine: int,
+        stakes: Sequence[int],
+        *,
+        trainers: Sequence[bytes] = (),
+        memory: bytes = b"",
+    ) -> Decision:
+        """Decide on n >= 3 updates; a memory is the inner rule's."""
         mixing = _Mixing.of(products, byzantine)
-        return mixing.unmixed(self.inner.decide(mixing.mixed(products), byzantine, stakes))
+        inner = self.inner.decide(mixing.mixed(products), byzantine, stakes, trainers=trainers, memory=memory)
+        return mixing.unmixed(inner)
 
     def hints(self, products: Products, byzantine: int, stakes: Sequence[int], **_ignored: object) -> bytes:
         """Return the farthest update mixed into each row, and the inner rule's hints; nothing without a contract."""
@@ -120,7 +129,7 @@ class _Mixing:
         inner_accepted = np.array(decision.accepted, dtype=np.float64)
         # Sums of at most 2**32, exact in float64.
         weights = tuple(int(total) // self.size for total in inner_weights @ self.selection)
-        return Decision(tuple(bool(count) for count in inner_accepted @ self.selection), weights)
+        return Decision(tuple(bool(count) for count in inner_accepted @ self.selection), weights, decision.memory)
 
 
 def _times(selection: npt.NDArray[np.float64], values: ExactArray) -> ExactArray:

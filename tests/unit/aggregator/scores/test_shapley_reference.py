@@ -86,6 +86,18 @@ def test_who_did_harm_stays_below_zero_until_it_is_made_good() -> None:
     assert scored.scores[0] < 0
 
 
+def test_harm_is_shown_where_the_update_does_not_agree_either() -> None:
+    products = of_rows((4, 0), (0, 4), (7, 0))
+    before = remember(b"", TRAINERS, [0, -(1 << 80)])
+    scored = SCORE.score(products, (HALF, HALF), trainers=TRAINERS, memory=before, dimension=MANY)
+    assert scored.scores[1] == recall(scored.memory, TRAINERS)[1] < -(1 << 79)
+
+
+def test_a_matrix_of_no_updates_with_an_aggregate_of_no_length_has_no_utility() -> None:
+    matrix = ((1, -2, 1), (-2, 1, 1), (1, 1, 1))
+    assert reference_utility(Products(Layout(2, reference=True), matrix), (HALF, HALF)).pointless
+
+
 @pytest.mark.parametrize(("dimension", "agrees"), [(9, False), (10, True)])
 def test_an_update_agrees_beyond_three_standard_deviations_of_noise(dimension: int, agrees: bool) -> None:
     # 28^2 d > 9 * 49 * 16, the previous aggregate left in

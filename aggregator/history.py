@@ -164,6 +164,34 @@ def advance_blinding(change: Step, before: Blinding | None, blinding: Blinding) 
     return first, second, third
 
 
+class SumVectors:
+    """The running sums of a job's trainers as vectors alone, without commitments: what a simulation keeps."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[RunningSum, SumVector]] = []
+
+    def add(self, trainers: Sequence[bytes], updates: Sequence[IntVector], *, scale_exponent: int) -> list[SumVector]:
+        """Add a round's updates; return the n trainers' sums, in their order.
+
+        Raises
+        ------
+        WrongShape
+            If there is not one update for each trainer.
+
+        """
+        if len(trainers) != len(updates):
+            raise WrongShape(f"{len(trainers)} trainers and {len(updates)} updates")
+        known, absent = successors([entry.trainer for entry, _ in self._entries], trainers)
+        added = []
+        for trainer, place, update in zip(trainers, known, updates, strict=True):
+            own, vector = (None, None) if place is None else self._entries[place]
+            change = step(own, scale_exponent)
+            entry = RunningSum(trainer, change.exponent, change.multiplier, None)
+            added.append((entry, advance_vector(change, vector, update)))
+        self._entries = [*added, *(self._entries[place] for place in absent)][:MAX_ENTRIES]
+        return [vector for _, vector in added]
+
+
 def encode_sums(sums: Sequence[RunningSum]) -> bytes:
     """Return the bytes that a job carries, 90 a sum, most recent first; sums beyond 128 are dropped.
 

@@ -13,8 +13,10 @@ from aggregator.carried import EMPTY
 from aggregator.commitments import ADDRESS_BYTES
 from aggregator.fixedpoint import IntVector
 from aggregator.gram import WideVector, weighted_sum
+from aggregator.history import SumVectors
 from aggregator.products import Layout
 from aggregator.rows import products_of_rows
+from aggregator.rules import get_rule
 from aggregator.settlement import Outcome, RoundRules, settle
 from market.services.job import Vector
 from market.services.manifest import Manifest
@@ -60,13 +62,14 @@ def simulate(
     """Run ``rounds`` rounds; trainers that steal see the updates of all that do not.
 
     ``root`` are the samples that the owner trains its reference row on, with ``root_seed``; None for a job without
-    one. Rules that need running sums are not simulated.
+    one.
     """
     schema = ModelSchema(manifest.entries)
     model, exponent = initial_model, scale_exponent
     carried, previous = EMPTY, None
     addresses = [place.to_bytes(ADDRESS_BYTES, "big") for place in range(len(trainers))]
     honest = make_behaviour("honest")
+    sums = SumVectors() if get_rule(rules.rule).needs_history else None
     done: list[SimulatedRound] = []
     for number in range(1, rounds + 1):
         quantiser = manifest.quantiser_for(bits=rules.bits, scale_exponent=exponent)
@@ -99,11 +102,12 @@ def simulate(
             extras.append(quantiser.quantise(local.update).entries)
         if previous is not None:
             extras.append(previous)
+        if sums is not None:
+            extras.extend(sums.add(addresses, updates, scale_exponent=exponent))
+        layout = Layout(len(updates), root is not None, previous is not None, sums is not None)
         outcome = settle(
             rules,
-            products_of_rows(
-                Layout(len(updates), root is not None, previous is not None), updates, extras, bits=rules.bits
-            ),
+            products_of_rows(layout, updates, extras, bits=rules.bits),
             [trainer.stake for trainer in trainers],
             scale_exponent=exponent,
             trainers=addresses,

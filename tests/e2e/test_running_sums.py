@@ -11,9 +11,13 @@ from market.services.aggregator import Aggregator
 from market.services.audit import audit
 from market.services.history import SumKeeper
 from market.services.job import Vector
+from market.services.simulation import SimulatedTrainer, simulate
 from market.services.trainer import Trainer, open_round
 from market.storage.cid import Cid
-from tests.e2e.stage import Stage
+from market.trainer.behaviours import make_behaviour
+from market.trainer.partition import partition
+from market.trainer.task import load_task
+from tests.e2e.stage import STAKE, Stage
 
 HONEST, SYBILS = ("ann", "bob", "cyd"), ("sam", "sid", "sue")
 SIZES = (1.0, 0.5, 1.0)
@@ -125,3 +129,39 @@ def test_who_took_an_earlier_payload_away_is_left_out(stage: Stage, trainers: di
     assert set(included) == {*HONEST, *SYBILS} - {"sid"}
     (reason,) = [told["reason"] for told in stage.told.named("excluded")]
     assert "an earlier update cannot be had" in reason
+
+
+def test_the_simulation_of_such_a_job_gives_its_models_and_payouts(stage: Stage) -> None:
+    created = stage.create(rule="foolsgold", score="reputation", scale_exponent=None, rounds=2)
+    task = load_task("digits")
+    data = task.load_data()
+    parts = partition(data.train.labels.numpy(), 3, 1.0, 0)
+    trainers = stage.joined(*HONEST)
+    for place, trainer in enumerate(trainers):
+        trainer.task, trainer.samples, trainer.seed = task, data.train.subset(parts[place]), place
+        trainer.behaviour = make_behaviour("honest")
+    aggregator = stage.aggregator()
+    for _ in range(2):
+        state = stage.open()
+        for trainer in trainers:
+            trainer.job.refresh()
+            assert trainer.step()
+        stage.travel(state.opened.commit_end)
+        settle(stage, aggregator)
+    job = stage.observed()
+    simulated = simulate(
+        task,
+        job.manifest,
+        job.model(0),
+        [
+            SimulatedTrainer(data.train.subset(parts[place]), make_behaviour("honest"), place, STAKE)
+            for place in range(3)
+        ],
+        created.terms.round_rules,
+        rounds=2,
+        scale_exponent=created.terms.scale_exponent,
+        validation=data.validation,
+    )
+    for state, wanted in zip(job.state.rounds, simulated, strict=True):
+        assert tuple(state.payouts.values()) == wanted.outcome.payouts
+        assert job.model(state.number).tobytes() == wanted.model.tobytes()

@@ -18,6 +18,7 @@ from aggregator.history import (
     RunningSum,
     Step,
     SumVector,
+    SumVectors,
     advance,
     advance_blinding,
     advance_vector,
@@ -96,6 +97,22 @@ def test_sums_at_their_bound_have_inner_products_below_2_to_121() -> None:
     (square,) = inner_products([largest], largest)
     assert square == 64 * (2**30 * (2**15 - 1)) ** 2
     assert square // 64 * (2**31 - 1) < 2**121  # d 2^(2b) < 2^63
+
+
+def test_vectors_alone_come_to_the_same() -> None:
+    rng = random.Random(3)
+    carried, kept, alone = b"", dict[bytes, SumVector](), SumVectors()
+    for exponent in (0, -2, 3, -40, -41, -2):
+        present = rng.sample([address(k) for k in range(5)], 3)
+        updates = [np.array([rng.randint(-LIMIT, LIMIT) for _ in range(9)], dtype=np.int8) for _ in present]
+        advanced = advance(carried, present, [GENERATOR] * 3, scale_exponent=exponent)
+        for trainer, change, update in zip(present, advanced.steps, updates, strict=True):
+            kept[trainer] = advance_vector(change, kept.get(trainer), update)
+        found = alone.add(present, updates, scale_exponent=exponent)
+        assert [row.tolist() for row in found] == [kept[trainer].tolist() for trainer in present]
+        carried = advanced.carried
+    with pytest.raises(WrongShape):
+        alone.add([address(1)], [], scale_exponent=0)
 
 
 def test_absent_trainers_keep_their_sums_and_the_order_is_by_last_presence() -> None:

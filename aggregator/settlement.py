@@ -11,8 +11,7 @@ from aggregator.errors import WrongShape
 from aggregator.fixedpoint import next_scale_exponent
 from aggregator.payouts import BASIS_POINTS, floor_weights, split_budget
 from aggregator.products import Products, check_products
-from aggregator.rules import Decision, Rule, get_rule
-from aggregator.rules.base import stake_weights
+from aggregator.rules import Rule, get_rule
 from aggregator.scores import Score, Scored, get_score
 
 FLOOR_SCORE = "alignment"
@@ -83,9 +82,8 @@ def settle(
 ) -> Outcome:
     """Compute a round's outcome exactly as the contract will check it.
 
-    Where a job has a reference but its row is missing, it was unusable: nothing depends on it then. The whole budget is
-    split by the floor's score, which is posted; a rule that needs the row gives way to stake weights; what these two
-    remember stays as it was.
+    Where a job has a reference but its row is missing, it was unusable: the whole budget is split by the floor's score,
+    which is posted, and what the job's own score remembers stays as it was. The rule does without the row.
 
     Parameters
     ----------
@@ -114,12 +112,7 @@ def settle(
     _check_shape(rules, rule, products, stakes, trainers)
     check_products(products, dimension=rules.dimension, bits=rules.bits)
     unusable = rules.reference and not products.layout.reference
-    rule_hints = b""
-    if unusable and rule.needs_reference:
-        decision = _everybody(stakes, memory.rule)
-    else:
-        decision = rule.decide(products, rules.byzantine, stakes, trainers=trainers, memory=memory.rule)
-        rule_hints = rule.hints(products, rules.byzantine, stakes, trainers=trainers, memory=memory.rule)
+    decision = rule.decide(products, rules.byzantine, stakes, trainers=trainers, memory=memory.rule)
     ask = _Question(rules, products, trainers)
     floor_bps = BASIS_POINTS if unusable else rules.floor_bps
     floor, floor_hints = Scored((0,) * products.n, memory.floor), b""
@@ -144,7 +137,7 @@ def settle(
             headroom_bits=rules.headroom_bits,
         ),
         memory=Carried(decision.memory, scored.memory, floor.memory, memory.history),
-        rule_hints=rule_hints,
+        rule_hints=rule.hints(products, rules.byzantine, stakes, trainers=trainers, memory=memory.rule),
         score_hints=score_hints,
         floor_hints=floor_hints,
     )
@@ -161,11 +154,6 @@ class _Question:
     def __call__(self, score: Score, weights: Sequence[int], memory: bytes) -> tuple[Scored, bytes]:
         asked: dict[str, Any] = {"trainers": self.trainers, "memory": memory, "dimension": self.rules.dimension}
         return score.score(self.products, weights, **asked), score.hints(self.products, weights, **asked)
-
-
-def _everybody(stakes: Sequence[int], memory: bytes) -> Decision:
-    accepted = (True,) * len(stakes)
-    return Decision(accepted, stake_weights(accepted, stakes), memory)
 
 
 def _check_shape(

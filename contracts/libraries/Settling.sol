@@ -7,7 +7,6 @@ import {IScore} from "../interfaces/IScore.sol";
 import {Carried} from "./Carried.sol";
 import {GramMatrix} from "./GramMatrix.sol";
 import {Payouts} from "./Payouts.sol";
-import {StakeWeights} from "./StakeWeights.sol";
 
 /// @title From proven inner products to accepted updates, weights, scores, payouts and the next scale.
 /// @dev The same integer arithmetic as aggregator/settlement.py and aggregator/fixedpoint.py; tests/vectors binds the two.
@@ -34,8 +33,8 @@ library Settling {
 
     /// @dev Reverts unless weights, scores, payouts and the next scale follow from the posted products by the job's
     /// terms, to the last unit, and the products could be those of rows of the job's dimension and range. Where a job has
-    /// a reference but its row is missing, nothing depends on it: the floor's score splits the whole budget and is
-    /// posted, a rule that needs the row gives way to stake weights, and what these two remember stays as it was.
+    /// a reference but its row is missing, the floor's score splits the whole budget and is posted, and what the job's
+    /// own score remembers stays as it was; its rule does without the row.
     /// @param memories What rule and scores remember; afterwards, for the next round.
     function check(IProofVerifier.Statement calldata s, Contracts memory c, Carried.Memories memory memories)
         internal
@@ -45,20 +44,13 @@ library Settling {
         _checkTerms(s, c.rule);
         uint256[] memory squares = _checkProducts(q);
         IRule.Round memory round = _round(q);
-        bool unusable = s.referenceExpected && !q.hasReference;
-        bool needsReference = c.rule.needsReference();
-        uint256 accepted;
-        uint64[] memory weights;
-        if (unusable && needsReference) {
-            accepted = (1 << squares.length) - 1;
-            weights = StakeWeights.roundedDown(accepted, q.stakes);
-        } else {
-            (accepted, weights, memories.rule) = c.rule.decide(round, memories.rule, s.witness.ruleHints);
-        }
+        (uint256 accepted, uint64[] memory weights, bytes memory memoryAfter) =
+            c.rule.decide(round, memories.rule, s.witness.ruleHints);
+        memories.rule = memoryAfter;
         _checkWeights(s.weights, weights, squares.length);
         _checkScale(s, squares, accepted);
-        weights = Payouts.floorWeights(accepted, weights, q.stakes, needsReference, q.byzantine);
-        _checkShares(s, c, round, memories, weights, unusable);
+        weights = Payouts.floorWeights(accepted, weights, q.stakes, c.rule.needsReference(), q.byzantine);
+        _checkShares(s, c, round, memories, weights);
     }
 
     /// @dev Scores and payouts, with the floor's `weights`.
@@ -67,9 +59,9 @@ library Settling {
         Contracts memory c,
         IRule.Round memory round,
         Carried.Memories memory memories,
-        uint64[] memory weights,
-        bool unusable
+        uint64[] memory weights
     ) private pure {
+        bool unusable = s.referenceExpected && !s.gram.hasReference;
         uint256 floorBps = unusable ? Payouts.BASIS_POINTS : s.gram.floorBps;
         int256[] memory floorScores = new int256[](weights.length);
         if (floorBps != 0) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -16,12 +16,15 @@ from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
 from aggregator.bn254 import P, compress, decompress
-from aggregator.gram import gram_matrix, pack_gram
+from aggregator.carried import EMPTY, Carried
+from aggregator.products import Layout, pack_products
+from aggregator.proofs.statement import Witness
+from aggregator.rows import products_of_rows
 from aggregator.settlement import settle
 from market import rounds
 from market.chain.market import MarketClient
 from market.chain.market_encoding import encode_id, encode_settlement, encode_terms
-from market.domain import NATIVE_COIN, Event, JobCreated, JobTerms, Phase, Settlement
+from market.domain import NATIVE_COIN, REFERENCE_BIT, Event, JobCreated, JobTerms, Phase, Settlement
 from market.rounds import JobState, RoundState
 from tests.contracts.harness import Chain
 
@@ -47,6 +50,8 @@ TERMS = JobTerms(
     deadline=0,
     rule="multi-krum",
     score="shapley",
+    floor_bps=0,
+    cap_bps=0,
 )
 """Verifier and deadline are the scene's: see :meth:`Scene.terms`."""
 
@@ -203,6 +208,7 @@ class Job:
         self.scene = scene
         self.state = state
         self.calls = Calls(scene.market, state.job_id)
+        self._carried: dict[int, Carried] = {}
 
     @property
     def id(self) -> int:
@@ -270,30 +276,71 @@ class Job:
             ends[Phase.FINAL] = settled.challenge_end
         self.scene.chain.travel_to(ends[phase])
 
-    def settlement(self, *, excluded: Sequence[int] = (), scale: float = 12.0) -> Settlement:
-        """Return an honest settlement of the latest round, leaving out commitments by their places."""
+    def commit_reference(self, label: object = None, sender: str | None = None) -> Event:
+        """Commit the next round's reference row."""
+        label = ("reference", self.id, self.number + 1) if label is None else label
+        return self.send(self.calls.commit_reference(point(label), cid(label)), sender or self.state.created.owner)
+
+    @property
+    def previous(self) -> bytes | None:
+        """Commitment to the aggregate that is a row of the latest round."""
+        before = self.state.settled_before(self.number)
+        if before is None or before.settled is None:
+            return None
+        word = before.settled.settlement.aggregate_commitment
+        return None if decompress(word) is None else word
+
+    @property
+    def carried(self) -> Carried:
+        """What the job brings into the latest round; the scene's own book, as settlements of tests need not be true."""
+        before = self.state.settled_before(self.number)
+        return EMPTY if before is None else self._carried.get(before.number, EMPTY)
+
+    def settlement(
+        self, *, excluded: Sequence[int] = (), scale: float = 12.0, reference: bool | None = None
+    ) -> Settlement:
+        """Return an honest settlement of the latest round, leaving out commitments by their places.
+
+        ``reference`` leaves that row out of a job that has it.
+        """
         commits = [commit for commit in self.latest.commits if commit.index not in excluded]
-        gram = gram_matrix(
-            updates_for([commit.trainer for commit in commits], self.terms, scale=scale), bits=self.terms.bits
+        usable = self.terms.reference if reference is None else reference
+        layout = Layout(len(commits), usable, self.previous is not None)
+        updates = updates_for([commit.trainer for commit in commits], self.terms, scale=scale)
+        owner = self.state.created.owner
+        extras = updates_for([owner] * layout.reference, self.terms) + updates_for(
+            [owner] * layout.previous, self.terms
         )
+        products = products_of_rows(layout, updates, extras, bits=self.terms.bits)
         outcome = settle(
             self.terms.round_rules,
-            gram,
+            products,
             [self.state.stakes[commit.trainer] for commit in commits],
             scale_exponent=self.latest.opened.scale_exponent,
+            trainers=[bytes.fromhex(commit.trainer[2:]) for commit in commits],
+            memory=self.carried,
         )
+        self._carried[self.number] = outcome.memory
+        words = [commit.commitment for commit in commits]
+        if layout.reference:
+            assert self.latest.reference is not None
+            words.append(self.latest.reference.commitment)
+        words += [] if self.previous is None else [self.previous]
         return Settlement(
-            included=sum(1 << commit.index for commit in commits),
-            commitment_ys=tuple(y_of(commit.commitment) for commit in commits),
-            gram=pack_gram(gram),
+            included=sum(1 << commit.index for commit in commits) | usable << REFERENCE_BIT,
+            commitment_ys=tuple(map(y_of, words)),
+            history=(),
+            gram=pack_products(products),
             weights=outcome.weights,
             scores=outcome.scores,
             payouts=outcome.payouts,
             next_scale_exponent=outcome.next_scale_exponent,
+            next_memory_digest=outcome.memory.digest(),
             aggregate_commitment=commitment(("aggregate", self.id, self.number)),
             aggregate_root=sha256(f"root {self.id} {self.number}".encode()).digest(),
             aggregate_cid=cid(("aggregate", self.id, self.number)),
             aggregate_bytes=4321,
+            witness=Witness(self.carried.encode(), outcome.rule_hints, outcome.score_hints, outcome.floor_hints),
         )
 
     def settle(self, settlement: Settlement | None = None, *, sender: str | None = None, proof: bytes = b"") -> Event:
@@ -331,6 +378,8 @@ class Job:
 
     def open_and_commit(self, trainers: Sequence[str]) -> None:
         """Play a round up to its Settling phase."""
+        if self.terms.reference and self.state.reference is None:
+            self.commit_reference()
         self.open()
         for trainer in trainers:
             self.commit(trainer)
@@ -371,7 +420,7 @@ class Job:
         phase = Phase.NONE if state is None else state.phase(self.scene.chain.now)
         expected: list[tuple[ContractFunction, Any]] = [
             (view.phase(self.id, number), int(phase)),
-            (view.round(self.id, number), _round_view(state)),
+            (view.round(self.id, number), _round_view(self.state, number)),
             (view.committed(self.id, number), [commit.trainer for commit in commits]),
         ]
         for commit in commits:
@@ -397,6 +446,9 @@ class Calls:
 
     def open(self) -> ContractFunction:
         return self._call("openRound")
+
+    def commit_reference(self, value: tuple[int, int], payload: bytes, size: int = 77) -> ContractFunction:
+        return self._call("commitReference", value, payload, size)
 
     def commit(self, number: int, value: tuple[int, int], payload: bytes, size: int = 77) -> ContractFunction:
         return self._call("commitUpdate", number, value, payload, size)
@@ -443,18 +495,27 @@ def calldata(function: ContractFunction) -> bytes:
 def statement(job: Job, settlement: Settlement) -> tuple[Any, ...]:
     """Return IProofVerifier.Statement as the market must put it for a settlement of the latest round."""
     included = [commit for commit in job.latest.commits if settlement.included >> commit.index & 1]
-    terms, chain = job.terms, job.scene.chain
+    terms, chain, reference = job.terms, job.scene.chain, settlement.reference
+    words = [commit.commitment for commit in included]
+    if reference:
+        assert job.latest.reference is not None
+        words.append(job.latest.reference.commitment)
+    words += [] if job.previous is None else [job.previous]
     gram = (
         *(chain.chain_id, job.scene.market.address, job.id, job.number),
         *(encode_id(terms.rule), encode_id(terms.score), terms.byzantine, terms.dimension),
         *(terms.bits, terms.headroom_bits, job.latest.opened.scale_exponent, terms.round_budget),
+        *(terms.floor_bps, terms.cap_bps, reference, job.previous is not None, bool(settlement.history)),
         [commit.trainer for commit in included],
         [job.state.stakes[commit.trainer] for commit in included],
-        [decompress(commit.commitment) for commit in included],
+        [*map(decompress, words), *settlement.history],
         settlement.gram,
     )
     figures = (list(settlement.weights), list(settlement.scores), list(settlement.payouts))
-    return (gram, *figures, settlement.aggregate_commitment, settlement.next_scale_exponent)
+    return (
+        *(gram, *figures, settlement.aggregate_commitment, settlement.next_scale_exponent, terms.reference),
+        *(job.state.memory_digest(job.number), settlement.next_memory_digest, astuple(settlement.witness)),
+    )
 
 
 def aggregate_claim(job: Job) -> tuple[Any, ...]:
@@ -467,15 +528,20 @@ def aggregate_claim(job: Job) -> tuple[Any, ...]:
     )
 
 
-def _round_view(state: RoundState | None) -> tuple[Any, ...]:
+def _round_view(job: JobState, number: int) -> tuple[Any, ...]:
     """Return IMarket.Round as the contract must tell it."""
+    state = job.round(number)
     if state is None:
-        return (0, 0, 0, 0, 0, 0, False, False, bytes(32), bytes(32), NATIVE_COIN, 0)
-    opened, settled = state.opened, state.settled
+        next_reference = job.reference if number == len(job.rounds) + 1 else None
+        word = bytes(32) if next_reference is None else next_reference.commitment
+        return (0, 0, 0, 0, 0, 0, False, False, bytes(32), bytes(32), NATIVE_COIN, 0, 0, word, bytes(32), bytes(32))
+    opened, settled, before = state.opened, state.settled, job.settled_before(number)
     times, commits = (opened.commit_end, opened.settle_end), len(state.commits)
+    reference = bytes(32) if state.reference is None else state.reference.commitment
+    given = (0 if before is None else before.number, reference, job.memory_digest(number))
     if settled is None:
         empty = (bytes(32), bytes(32), NATIVE_COIN, 0)
-        return (*times, 0, opened.scale_exponent, 0, commits, False, False, *empty)
+        return (*times, 0, opened.scale_exponent, 0, commits, False, False, *empty, *given, bytes(32))
     done = settled.settlement
     return (
         *times,
@@ -489,4 +555,6 @@ def _round_view(state: RoundState | None) -> tuple[Any, ...]:
         done.aggregate_root,
         settled.aggregator,
         sum(done.weights),
+        *given,
+        done.next_memory_digest,
     )

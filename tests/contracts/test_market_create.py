@@ -203,12 +203,14 @@ def test_terms_hold_what_the_event_says_after_another_job_is_created(scene: Scen
 
 @pytest.mark.parametrize("job_id", [0, 2, 1 << 255])
 def test_every_function_refuses_an_unknown_job(scene: Scene, job_id: int) -> None:
-    settlement: tuple[Any, ...] = (0, [], b"", [], [], [], 0, bytes(32), bytes(32), cid(1), 0)
+    words = (bytes(32), bytes(32), bytes(32))
+    settlement: tuple[Any, ...] = (0, [], [], b"", [], [], [], 0, *words, cid(1), 0, (b"", b"", b"", b""))
     scene.create()
     one, call = scene.outsider, scene.market.functions
     for function in (
         call.joinJob(job_id, 10),
         call.leaveJob(job_id, one),
+        call.commitReference(job_id, (1, 2), cid(1), 1),
         call.openRound(job_id),
         call.commitUpdate(job_id, 1, (1, 2), cid(1), 1),
         call.postBond(job_id),

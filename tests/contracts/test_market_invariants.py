@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from web3.contract import Contract
 
+from aggregator.proofs.statement import Witness
 from market.domain import NATIVE_COIN, Phase, Settlement, SettlementOverturned
 from tests.contracts.harness import ROOT, artifact, refused
 from tests.contracts.scenario import Job, Scene, cid, commitment, escrow_value, point, stranger, y_of
@@ -335,7 +336,10 @@ def test_invariant_13_no_settlement_before_commitments_close_and_none_after_a_re
     for trainer in trainers[:commits]:
         job.commit(trainer)
     ys = tuple(y_of(commit.commitment) for commit in job.latest.commits)
-    settlement = Settlement((1 << commits) - 1, ys, b"", (), (), (0,) * commits, 0, commitment(0), bytes(32), cid(0), 0)
+    settlement = Settlement(
+        *((1 << commits) - 1, ys, (), b"", (), (), (0,) * commits, 0, bytes(32)),
+        *(commitment(0), bytes(32), cid(0), 0, Witness()),
+    )
     call = job.calls.settle(1, settlement)
     for second in (scene.chain.now, job.latest.opened.commit_end - 1):
         scene.chain.travel_to(second)

@@ -39,6 +39,7 @@ def test_a_settlement_is_recorded_and_announced(scene: Scene, job: Job) -> None:
     recorded = (
         *(opened.commit_end, opened.settle_end, now + 40, -7, -9, 6, True, False),
         *(settlement.aggregate_commitment, settlement.aggregate_root, scene.aggregators[1], sum(settlement.weights)),
+        *(0, bytes(32), bytes(32), settlement.next_memory_digest),
     )
     assert tuple(scene.chain.call(view.round(job.id, 1))) == recorded
     assert scene.chain.call(view.job(job.id))[4:6] == (1, job.terms.escrow - paid)

@@ -13,7 +13,7 @@ from web3.contract import Contract
 
 from market.domain import Phase, Settlement
 from tests.contracts.harness import artifact, refused
-from tests.contracts.scenario import Job, Scene, aggregate_claim, commitment, statement
+from tests.contracts.scenario import Job, Scene, aggregate_claim, commitment, point, statement
 
 
 @pytest.fixture
@@ -48,6 +48,24 @@ def test_the_verifier_is_told_everything_and_nothing_else(scene: Scene, binding:
     scene.check()
 
 
+def test_the_verifier_is_told_of_every_row_and_of_all_that_the_job_carries(scene: Scene, binding: Contract) -> None:
+    """Reference, previous aggregate, running sums and memory; and what is missing where it is missing."""
+    shares = {"reference": True, "floor_bps": 1_234, "cap_bps": 12_345}
+    job = _settling(scene, binding, rounds=4, **shares)
+    for number, reference in ((1, True), (2, False), (3, True)):
+        if number > 1:
+            job.open_and_commit(scene.trainers[:6])
+        honest = job.settlement(reference=reference)
+        carried = replace(honest.witness, carried=bytes([number]))
+        sums = tuple(point((number, i)) for i in range(6))
+        posted = replace(honest, next_memory_digest=bytes([number]) * 32, witness=carried, history=sums)
+        job.settle(posted, proof=_proof(job, posted))
+        assert job.previous == (None if number == 1 else commitment(("aggregate", job.id, number - 1)))
+        job.travel_to(Phase.FINAL)
+    assert job.state.memory_digest(4) == b"\3" * 32
+    scene.check()
+
+
 def test_every_figure_is_bound(scene: Scene, binding: Contract) -> None:
     job = _settling(scene, binding)
     honest = job.settlement()
@@ -61,6 +79,12 @@ def test_every_figure_is_bound(scene: Scene, binding: Contract) -> None:
         {"payouts": swapped},
         {"next_scale_exponent": honest.next_scale_exponent + 1},
         {"aggregate_commitment": b"\1" * 32},
+        {"next_memory_digest": b"\1" * 32},
+        {"history": tuple((1, 2) for _ in honest.weights)},
+        {"witness": replace(honest.witness, carried=b"\1")},
+        {"witness": replace(honest.witness, rule_hints=b"\1")},
+        {"witness": replace(honest.witness, score_hints=b"\1")},
+        {"witness": replace(honest.witness, floor_hints=b"\1")},
     ):
         changed: Settlement = replace(honest, **change)
         with refused("Binding_WrongProof"):
@@ -79,7 +103,7 @@ def test_a_settlement_is_not_replayed_in_another_round(scene: Scene, binding: Co
     job.settle(settlement, proof=proof)
     job.travel_to(Phase.FINAL)
     job.open_and_commit(scene.trainers[:6])
-    with refused("Market_WrongCommitment", index=0):
+    with refused("Market_WrongLength", field="commitmentYs", length=6, expected=7):
         job.attempt(job.calls.settle(2, settlement, proof), scene.aggregators[0])
     with refused("Binding_WrongProof"):
         job.attempt(job.calls.settle(2, _dressed(settlement, job), proof), scene.aggregators[0])
@@ -110,8 +134,9 @@ def test_settlement_figures_fail_in_a_round_of_another_scale(scene: Scene) -> No
     job.settle(settlement)
     job.travel_to(Phase.FINAL)
     job.open_and_commit(scene.trainers[:6])
+    replayed = replace(_dressed(settlement, job), gram=job.settlement().gram)
     with refused("Settling_WrongScale"):
-        job.attempt(job.calls.settle(2, _dressed(settlement, job)), scene.aggregators[0])
+        job.attempt(job.calls.settle(2, replayed), scene.aggregators[0])
 
 
 def test_settlement_figures_fail_in_a_job_of_other_stakes(scene: Scene) -> None:

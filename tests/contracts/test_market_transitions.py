@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from web3.contract.contract import ContractFunction
 
+from aggregator.proofs.statement import Witness
 from market import rounds
 from market.domain import Phase, Settlement
 from tests.contracts.harness import refused
@@ -44,7 +45,7 @@ TABLE: dict[str, tuple[str, ...]] = {
 BOND = 500
 
 
-EMPTY = Settlement(0, (), b"", (), (), (), 0, commitment(0), bytes(32), cid(0), 0)
+EMPTY = Settlement(0, (), (), b"", (), (), (), 0, bytes(32), commitment(0), bytes(32), cid(0), 0, Witness())
 
 
 def _job_in(scene: Scene, state: str) -> Job:

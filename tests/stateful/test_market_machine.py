@@ -22,6 +22,7 @@ from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
 from aggregator.bn254 import P
+from aggregator.proofs.statement import Witness
 from market import rounds
 from market.domain import NATIVE_COIN, Phase, Settlement
 from tests.contracts.harness import Chain, refused
@@ -376,7 +377,9 @@ class MarketMachine(RuleBasedStateMachine):
         return found
 
 
-_EMPTY = Settlement(0, (), b"", (), (), (), 0, commitment("aggregate"), bytes(32), cid("aggregate"), 1)
+_EMPTY = Settlement(
+    *(0, (), (), b"", (), (), (), 0, bytes(32), commitment("aggregate"), bytes(32), cid("aggregate"), 1, Witness())
+)
 
 
 class DeepMarketMachine(MarketMachine):

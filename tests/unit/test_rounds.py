@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aggregator.proofs.statement import Witness
 from market import rounds
 from market.domain import (
     NATIVE_COIN,
@@ -75,7 +76,7 @@ def commit(trainer: str, index: int, number: int = 1) -> UpdateCommitted:
 
 
 def settlement(payouts: tuple[int, ...] = (50, 0, 49), included: int = 7) -> Settlement:
-    return Settlement(included, (), b"", (), (), payouts, -9, bytes(32), bytes(32), CID, 7)
+    return Settlement(*(included, (), (), b"", (), (), payouts, -9, bytes(32), bytes(32), bytes(32), CID, 7, Witness()))
 
 
 def settled(posted: Settlement, **changes: Any) -> RoundSettled:

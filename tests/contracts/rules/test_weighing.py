@@ -68,6 +68,14 @@ def test_other_values_than_the_median_are_refused(name: str, case: Case, value: 
         ask(chain, name, case, words([value]))
 
 
+@pytest.mark.parametrize("square", [1, 9, 16])
+def test_of_an_even_number_only_the_lower_median_passes(square: int, chain: Chain) -> None:
+    four = case_of([4], [1], [3], [2])
+    ask(chain, "CentredClipping", four, words([4]))
+    with refused("Weighing_WrongMedian", median=square):
+        ask(chain, "CentredClipping", four, words([square]))
+
+
 @pytest.mark.parametrize("step", range(3))
 def test_each_step_of_the_geometric_median_checks_its_roots_and_its_median(step: int, chain: Chain) -> None:
     right = hints_of("geometric-median")

@@ -19,15 +19,15 @@ import numpy.typing as npt
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts.settlement_vectors import Stream, entries_of, settlement_cases  # noqa: E402
-
 from aggregator.aggregate import aggregate_root, leaf_path  # noqa: E402
 from aggregator.bn254 import GENERATOR, G2Point, R, compress, encode_point, unpack_points  # noqa: E402
 from aggregator.commitments import commit, encode_blinding, linear_combination  # noqa: E402
 from aggregator.errors import NonFiniteUpdate  # noqa: E402
 from aggregator.fixedpoint import IntVector, Quantiser  # noqa: E402
 from aggregator.srs import development_srs  # noqa: E402
+from scripts.history_vectors import history_cases  # noqa: E402
 from scripts.proof_vectors import SRS_SIZE, openings, proofs  # noqa: E402
+from scripts.settlement_vectors import Stream, entries_of, settlement_cases  # noqa: E402
 
 VECTORS = ROOT / "tests" / "vectors"
 Case = dict[str, Any]
@@ -211,6 +211,7 @@ def _g2_hex(point: G2Point) -> str:
 
 FILES: dict[str, Callable[[], Case]] = {
     "settlement.json": lambda: {"cases": list(settlement_cases())},
+    "history.json": lambda: {"cases": list(history_cases())},
     "quantiser.json": lambda: {
         "quantise": list(quantiser_cases()),
         "refused": list(refused_cases()),

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import pytest
 from web3.contract import Contract
 
-from aggregator.bn254 import GENERATOR, P, Point
+from aggregator.bn254 import GENERATOR, P, Point, decode_point
 from aggregator.carried import NOTHING, Carried
 from aggregator.commitments import linear_combination
 from aggregator.history import ENTRY_BYTES, MULTIPLIER_LIMIT, Advanced, RunningSum, advance, encode_sums
 from aggregator.roster import MAX_ENTRIES
 from tests.contracts.harness import Chain, Reverted, refused
+from tests.vectors.history import HistoryCase, history_vectors, trainers_and_commitments
 
 pytestmark = pytest.mark.node
 
@@ -54,6 +55,16 @@ def test_rounds_of_changing_scale_and_company_agree_with_python(session_chain: C
         points = [*commitments, *between, *expected.commitments]
         assert posted(session_chain, probe, carried, trainers, points, exponent) == expected.carried
         carried = expected.carried
+
+
+@pytest.mark.parametrize("case", history_vectors(), ids=lambda case: case["name"])
+def test_shared_vectors(session_chain: Chain, probe: Contract, case: HistoryCase) -> None:
+    carried = b""
+    for played in case["rounds"]:
+        trainers, commitments = trainers_and_commitments(played)
+        points = [*commitments, *(decode_point(bytes.fromhex(point)) for point in played["sums"])]
+        carried = posted(session_chain, probe, carried, trainers, points, played["scale_exponent"])
+        assert carried.hex() == played["carried"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from aggregator.bn254 import GENERATOR, Point
+from aggregator.bn254 import GENERATOR, Point, encode_point
 from aggregator.carried import NOTHING, Carried
 from aggregator.commitments import Blinding, commit, linear_combination
 from aggregator.errors import InvalidInput, InvalidPoint, WrongShape
@@ -28,6 +28,7 @@ from aggregator.history import (
 )
 from aggregator.roster import MAX_ENTRIES
 from aggregator.srs import Srs, development_srs
+from tests.vectors.history import HistoryCase, history_vectors, trainers_and_commitments
 
 LIMIT = 2**7 - 1
 
@@ -113,6 +114,17 @@ def test_vectors_alone_come_to_the_same() -> None:
         carried = advanced.carried
     with pytest.raises(WrongShape):
         alone.add([address(1)], [], scale_exponent=0)
+
+
+@pytest.mark.parametrize("case", history_vectors(), ids=lambda case: case["name"])
+def test_shared_vectors(case: HistoryCase) -> None:
+    carried = b""
+    for played in case["rounds"]:
+        advanced = advance(carried, *trainers_and_commitments(played), scale_exponent=played["scale_exponent"])
+        assert [encode_point(point).hex() for point in advanced.commitments] == played["sums"]
+        assert advanced.carried.hex() == played["carried"]
+        assert Carried(history=advanced.carried).digest().hex() == played["digest"]
+        carried = advanced.carried
 
 
 def test_absent_trainers_keep_their_sums_and_the_order_is_by_last_presence() -> None:

@@ -27,7 +27,7 @@ from tests.contracts.rules.questions import (
 
 SETTLING = [rule.id for rule in RULES.values() if rule.settles]
 MATRICES = int(os.environ.get("GRAMERCY_MATRICES", "2000"))
-QUICK = 30
+QUICK = 12
 _PORTION = 1_000
 
 

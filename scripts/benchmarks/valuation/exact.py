@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aggregator.fixedpoint import IntVector, Quantiser
-from aggregator.gram import gram_matrix, inner_products, weighted_sum
+from aggregator.gram import weighted_sum
 from aggregator.payouts import split_budget
 from aggregator.products import Layout, Products
+from aggregator.rows import products_of_rows
 from aggregator.scores import Scored, get_score
 from aggregator.settlement import FLOOR_SCORE
 from market.trainer.behaviours import Honest, Vector
@@ -72,7 +73,9 @@ def prove_rounds(scene: Scene, records: Sequence[RoundRecord]) -> list[ProvenRou
         if previous is not None:
             extras.append(previous)
         weights = (_WEIGHT_ONE // len(updates),) * len(updates)
-        rounds.append(ProvenRound(_products(updates, extras), weights, quantiser.dimension))
+        layout = Layout(len(updates), reference=True, previous=previous is not None)
+        products = products_of_rows(layout, updates, extras, bits=BITS)
+        rounds.append(ProvenRound(products, weights, quantiser.dimension))
         previous = weighted_sum(updates, weights)
     return rounds
 
@@ -125,17 +128,3 @@ def _quantiser(vectors: Sequence[Vector]) -> Quantiser:
     largest = max(float(np.abs(vector).max()) for vector in vectors)
     exponent = math.frexp(largest)[1] + _HEADROOM_BITS - (BITS - 1)
     return Quantiser(BITS, exponent, (vectors[0].size,), (0,))
-
-
-def _products(updates: Sequence[IntVector], extras: Sequence[Row]) -> Products:
-    """Return the products of the updates, and of the reference row and the previous aggregate if they are there."""
-    n = len(updates)
-    matrix = [[0] * (n + len(extras)) for _ in range(n + len(extras))]
-    gram: list[list[int]] = gram_matrix(updates, bits=BITS).tolist()
-    for i, line in enumerate(gram):
-        matrix[i][:n] = line
-    rows: list[Row] = [*updates, *extras]
-    for place, extra in enumerate(extras, start=n):
-        for j, product in enumerate(inner_products(rows[: place + 1], extra)):
-            matrix[place][j] = matrix[j][place] = product
-    return Products(Layout(n, reference=True, previous=len(extras) > 1), tuple(map(tuple, matrix)))

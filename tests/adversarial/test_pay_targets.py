@@ -1,0 +1,126 @@
+"""Pay targets of the attack table, on real training with exact settlements: what must earn nothing earns nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from statistics import fmean
+
+import numpy as np
+import pytest
+
+from market.trainer.behaviours import LabelFlip, Vector
+from tests.adversarial.simulated_job import BUDGET, Craft, Job, Trainer, View, paid
+
+HONEST = tuple(Trainer(share) for share in range(10))
+FREE_RIDES: dict[str, Craft] = {
+    "zero": lambda view: np.zeros_like(view.own),
+    "noise": lambda view: view.noise(),
+    "loud noise": lambda view: view.noise(3),
+    "faint noise": lambda view: view.noise(0.1),
+    "replay": lambda view: view.previous,
+    "replay at full length": lambda view: view.replay(),
+    "replay and noise": lambda view: 0.7 * view.replay() + view.noise(0.7),
+    "replay and little noise": lambda view: 0.95 * view.replay() + view.noise(0.3),
+}
+SPLITS = {"identically distributed": None, "Dirichlet 1.0": 1.0, "Dirichlet 0.3": 0.3}
+
+
+def job(*others: Trainer, alpha: float | None = None, rounds: int = 5) -> Job:
+    return Job((*HONEST, *others), shares=12, alpha=alpha, rounds=rounds)
+
+
+def share_of_honest(totals: list[int]) -> list[float]:
+    """Return what each trainer beyond the ten honest ones got, relative to their mean."""
+    return [total / fmean(totals[:10]) for total in totals[10:]]
+
+
+def assert_unpaid(rides: tuple[str, ...], alpha: float | None) -> None:
+    """Each of these free riders, all at once among ten honest trainers, earns at most 1 % of an honest one."""
+    riders = (Trainer(10 + place % 2, FREE_RIDES[ride]) for place, ride in enumerate(rides))
+    totals = paid(job(*riders, alpha=alpha).play())
+    shares = dict(zip(rides, share_of_honest(totals), strict=True))
+    assert max(shares.values()) <= 0.01, shares
+    assert sum(totals[:10]) > 0.9 * 5 * BUDGET, "what they do not get, the others do"
+
+
+def test_free_riders_earn_nothing() -> None:
+    assert_unpaid(("zero", "noise", "replay", "replay and noise"), None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("rides", [tuple(FREE_RIDES)[:4], tuple(FREE_RIDES)[4:]], ids=["noises", "replays"])
+def test_free_riders_earn_nothing_whatever_the_data(rides: tuple[str, ...], split: str) -> None:
+    assert_unpaid(rides, SPLITS[split])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", SPLITS)
+def test_splitting_an_identity_does_not_pay(split: str) -> None:
+    """One trainer's update and stake under k = 2 to 10 identities: together at most 1.05 of what it earns as one."""
+    alone = paid(replace(job(alpha=SPLITS[split]), shares=10).play())[0]
+    for k in (2, 5, 10):
+        parts = tuple(Trainer(0, stake=10**18 // k, seed=0) for _ in range(k))
+        split_job = Job((*parts, *(Trainer(share, seed=share) for share in range(1, 10))), 10, SPLITS[split], rounds=5)
+        assert sum(paid(split_job.play())[:k]) <= 1.05 * alone, k
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", [2, 10])
+def test_splitting_and_training_anew_with_the_same_data_does_not_pay(k: int) -> None:
+    alone = paid(replace(job(), shares=10).play())[0]
+    parts = tuple(Trainer(0, stake=10**18 // k, seed=100 + i) for i in range(k))
+    split_job = Job((*parts, *(Trainer(share, seed=share) for share in range(1, 10))), 10, rounds=5)
+    assert sum(paid(split_job.play())[:k]) <= 1.05 * alone
+
+
+def random_direction(view: View) -> Vector:
+    return view.noise()
+
+
+def opposite(view: View) -> Vector:
+    return -view.own
+
+
+@pytest.mark.parametrize("hostile", [random_direction, opposite])
+def test_a_hostile_reference_takes_no_floor_from_honest_trainers(hostile: Craft) -> None:
+    """Whatever the owner's row, the floor is divided among those who train; nothing goes to who does not."""
+    found = replace(job(Trainer(10, FREE_RIDES["zero"]), rounds=3), reference=hostile)
+    fair = paid(job(Trainer(10, FREE_RIDES["zero"]), rounds=3).play())
+    totals = paid(found.play())
+    assert sum(totals[:10]) >= 0.999 * 3 * BUDGET // 2
+    assert min(totals[:10]) > 0.3 * min(fair[:10])
+    assert totals[10] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", [3.0, 10.0])
+def test_a_longer_update_is_not_paid_by_its_length(factor: float) -> None:
+    shares = share_of_honest(paid(job(Trainer(10, lambda view: view.own * np.float32(factor))).play()))
+    assert shares[0] <= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", ["noise", "zero", "sign flip"])
+def test_who_stops_training_stops_being_paid(turn: str) -> None:
+    """Three honest rounds, then none: past merit is not paid for rounds without any."""
+    later: Craft = (lambda view: -view.own) if turn == "sign flip" else FREE_RIDES[turn]
+    outcomes = job(Trainer(10, lambda view: view.own if view.round_index < 3 else later(view)), rounds=6).play()
+    assert share_of_honest(paid(outcomes[:3]))[0] > 0.5
+    assert share_of_honest(paid(outcomes[3:]))[0] <= 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", SPLITS)
+def test_flipped_labels_and_signs_earn_little(split: str) -> None:
+    flippers = (Trainer(10, behaviour=LabelFlip()), Trainer(11, lambda view: -view.own))
+    label_flip, sign_flip = share_of_honest(paid(job(*flippers, alpha=SPLITS[split]).play()))
+    assert label_flip <= 0.1
+    assert sign_flip <= 0.01
+
+
+@pytest.mark.slow
+def test_honest_trainers_share_fairly() -> None:
+    totals = paid(replace(job(), shares=10).play())
+    assert min(totals) > 0.7 * fmean(totals)
+    assert max(totals) < 1.3 * fmean(totals)

@@ -47,7 +47,7 @@ def rounds_of_a_job(rng: random.Random, score: Score, n: int, count: int = 3) ->
     memory = b""
     for _ in range(count):
         case, weights = random_round(rng, score, n)
-        names = rng.sample(range(1, n + 4), n)
+        names = rng.sample(range(1, rng.choice([n + 4, 4 * n])), n)
         case = replace(case, trainers=tuple(name.to_bytes(20, "big") for name in names))
         yield score_question(score, case, weights, memory)
         memory = score.score(

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 
 import pytest
 
 from aggregator.products import Layout, Products
+from aggregator.roster import MAX_ENTRIES
 from aggregator.rules import WEIGHT_ONE
+from aggregator.running import ENTRY_BYTES
 from aggregator.scores import SCORES
 from tests.contracts.harness import Chain
 from tests.contracts.rules.machines import AnvilMachine, PyEvm
@@ -27,6 +30,7 @@ from tests.contracts.rules.questions import (
 )
 from tests.contracts.scores.rounds import random_weights, rounds_of_a_job, wrong_hints
 
+RUNNING = ["alignment", "shapley-reference"]
 SETTLING = [score.id for score in SCORES.values() if score.settles]
 MATRICES = int(os.environ.get("GRAMERCY_MATRICES", "2000"))
 _PORTION = 1_000
@@ -55,7 +59,7 @@ def test_contract_knows_its_id_and_its_rows(score: str, chain: Chain) -> None:
 @pytest.mark.parametrize("score", SETTLING)
 def test_python_and_solidity_agree(score: str, machine: PyEvm) -> None:
     rng = random.Random(f"few {score}")
-    questions = [asked for n in range(1, 10) for asked in rounds_of_a_job(rng, SCORES[score], n)]
+    questions = [asked for n in range(1, 8) for asked in rounds_of_a_job(rng, SCORES[score], n)]
     assert_answered(machine, code_of(score), questions)
     assert sum(asked.expected is not None for asked in questions) > len(questions) // 2
 
@@ -104,6 +108,37 @@ def test_inner_products_of_another_length_are_refused(score: str, machine: PyEvm
         flag = bytes(31) + bytes([1 - call[start + 31]])
         changed = call[:start] + flag + call[start + 32 :]
         assert_answered(machine, code_of(score), [Question(changed, None)])
+
+
+@pytest.mark.parametrize("score", RUNNING)
+@pytest.mark.parametrize("length", [1, ENTRY_BYTES - 1, ENTRY_BYTES + 1, ENTRY_BYTES * (MAX_ENTRIES + 1)])
+def test_other_bytes_are_no_memory(score: str, length: int, machine: PyEvm) -> None:
+    case = next(iter(dearest(5, reference=True)))
+    weights = (WEIGHT_ONE // 5,) * 5
+    hints = SCORES[score].hints(case.products, weights, trainers=case.trainers, memory=b"", dimension=case.dimension)
+    assert_answered(machine, code_of(score), [Question(score_call(case, weights, bytes(length), hints), None)])
+
+
+@pytest.mark.parametrize("score", RUNNING)
+def test_any_entries_are_a_memory(score: str, machine: PyEvm) -> None:
+    """Values of any size, an address twice, and as many absent trainers as there is room for."""
+    rng = random.Random(f"memory {score}")
+    for case in dearest(5, reference=True):
+        addresses = [rng.choice([*case.trainers, rng.randbytes(20)]) for _ in range(rng.choice([3, 9, MAX_ENTRIES]))]
+        values = [rng.choice([-(2**127), 2**127 - 1, rng.randint(-(2**64), 2**64)]) for _ in addresses]
+        memory = b"".join(a + v.to_bytes(16, "big", signed=True) for a, v in zip(addresses, values, strict=True))
+        asked = score_question(SCORES[score], case, (WEIGHT_ONE // 5,) * 5, memory)
+        assert_answered(machine, code_of(score), [asked])
+
+
+@pytest.mark.parametrize("score", RUNNING)
+def test_a_round_needs_a_trainer_for_each_update(score: str, machine: PyEvm) -> None:
+    case = next(iter(dearest(5, reference=True)))
+    right = score_question(SCORES[score], case, (WEIGHT_ONE // 5,) * 5, b"")
+    assert_answered(machine, code_of(score), [right])
+    fewer = replace(case, trainers=case.trainers[:4])
+    hints = SCORES[score].hints(case.products, (1,) * 5, trainers=case.trainers, memory=b"", dimension=case.dimension)
+    assert_answered(machine, code_of(score), [Question(score_call(fewer, (1,) * 5, b"", hints), None)])
 
 
 @pytest.mark.parametrize("score", SETTLING)

@@ -65,6 +65,7 @@ def test_wrong_hints_change_no_outcome(rule: str, machine: PyEvm) -> None:
     assert_never_wrong(machine, code_of(rule), wrong(rng, rule, list(cases)))
 
 
+@pytest.mark.timeout(7200)  # the long run takes minutes for each rule
 @pytest.mark.parametrize("rule", SETTLING)
 def test_matrices_by_the_thousand(rule: str, anvil: AnvilMachine) -> None:
     rng = random.Random(f"matrices {rule}")

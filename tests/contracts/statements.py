@@ -86,17 +86,13 @@ def settled(
     *,
     scale_exponent: int = 0,
     carried: Carried = EMPTY,
+    trainers: Sequence[bytes] | None = None,
 ) -> Statement:
     """Return the honest statement about inner products."""
-    outcome = settle(
-        rules,
-        products,
-        stakes,
-        scale_exponent=scale_exponent,
-        trainers=addresses(products.n),
-        memory=carried,
-    )
-    return statement(rules, products, stakes, scale_exponent=scale_exponent, outcome=outcome, carried=carried)
+    trainers = trainers or addresses(products.n)
+    outcome = settle(rules, products, stakes, scale_exponent=scale_exponent, trainers=trainers, memory=carried)
+    made: dict[str, Any] = {"scale_exponent": scale_exponent, "carried": carried, "trainers": trainers}
+    return statement(rules, products, stakes, outcome=outcome, **made)
 
 
 def of_case(case: SettlementCase) -> Statement:

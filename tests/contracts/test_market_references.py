@@ -111,7 +111,7 @@ def test_a_reference_is_a_point(scene: Scene, job: Job, value: tuple[int, int]) 
 
 
 def test_a_reference_has_a_cid(scene: Scene, job: Job) -> None:
-    with refused("Cids_Malformed"):
+    with refused("Cids_Invalid"):
         job.attempt(job.calls.commit_reference(point(1), FOUL), scene.owner)
 
 

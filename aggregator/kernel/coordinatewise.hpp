@@ -166,8 +166,8 @@ bool coordinatewise(const std::vector<const unsigned char*>& rows, std::size_t c
                     unsigned threads, Level level) {
   using Strip = detail::Strip<Entry>;
   constexpr std::size_t kTask = 64 * Strip::kWidth;
-  const auto network = places.nearest ? merge_exchange(rows.size())
-                                      : selection_network(rows.size(), places.first, places.last);
+  const auto network =
+      places.nearest ? merge_exchange(rows.size()) : selection_network(rows.size(), places.first, places.last);
   const typename Strip::Run run = Strip::of(level);
   std::vector<Buffer<Entry>> strips;
   for (unsigned i = 0; i < threads; ++i) strips.emplace_back(rows.size() * Strip::kWidth);

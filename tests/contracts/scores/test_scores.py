@@ -11,14 +11,14 @@ from dataclasses import replace
 
 import pytest
 
-from aggregator.products import Layout, Products
+from aggregator.products import MAX_EXTRA_SQUARE, Layout, Products
 from aggregator.roster import MAX_ENTRIES
 from aggregator.rules import WEIGHT_ONE
 from aggregator.running import ENTRY_BYTES
 from aggregator.scores import SCORES
 from tests.contracts.harness import Chain
 from tests.contracts.rules.machines import AnvilMachine, PyEvm
-from tests.contracts.rules.matrices import EXTRA_SQUARE_MAX, UPDATE_SQUARE_MAX, Case, dearest, small_size, trainers
+from tests.contracts.rules.matrices import UPDATE_SQUARE_MAX, Case, dearest, small_size, trainers
 from tests.contracts.rules.questions import (
     Question,
     assert_answered,
@@ -72,7 +72,7 @@ def test_wrong_hints_change_no_score(score: str, machine: PyEvm) -> None:
 
 @pytest.mark.parametrize("score", SETTLING)
 @pytest.mark.parametrize("n", [1, 2, 5, pytest.param(64, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("extra_square", [UPDATE_SQUARE_MAX, EXTRA_SQUARE_MAX])
+@pytest.mark.parametrize("extra_square", [UPDATE_SQUARE_MAX, MAX_EXTRA_SQUARE])
 def test_extremes_agree_and_stay_below_their_bound(score: str, n: int, extra_square: int, machine: PyEvm) -> None:
     for signs in ([1] * n, [1, -1] * (n // 2) + [1] * (n % 2)):
         case = extreme_case(n, signs, extra_square)

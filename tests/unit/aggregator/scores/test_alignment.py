@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isqrt
+
 import pytest
 
 from aggregator.errors import OutOfRange, WrongShape
@@ -49,6 +51,12 @@ def test_novelty_by_hand() -> None:
     factor = 3037000499
     assert found.values == (HALF * 50 * (factor // 2), HALF * (factor * 50 * HALF >> 32))
     assert found.agree == (True, True)
+
+
+def test_chance_is_measured_on_what_the_others_bring() -> None:
+    found = novelty(of_rows((10, 0), (10, 10)), (HALF, HALF), 100)
+    other = HALF * 3037000499 >> 32
+    assert found.values[0] == HALF * (50 * other - 3 * isqrt(100 * 200 * other**2 // 100))
 
 
 def test_what_chance_may_give_is_taken_off() -> None:

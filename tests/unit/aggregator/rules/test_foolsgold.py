@@ -57,7 +57,7 @@ def test_the_logit_is_within_a_few_units_and_never_falls() -> None:
 
 
 def test_cosines_of_collinear_vectors_are_exactly_one_and_of_opposite_ones_zero() -> None:
-    for square, factor in ((1, 3), (2, 7), (3, 1), (10**36 + 7, 1), (7, 2**50)):
+    for square, factor in ((1, 3), (2, 1), (2, 7), (3, 1), (10**36 + 7, 1), (7, 2**50)):
         assert cosine(factor * square, length(square), length(factor**2 * square)) == SIMILARITY_ONE
         assert cosine(-factor * square, length(square), length(factor**2 * square)) == 0
     assert cosine(1, length(2), length(1)) * UNIT == pytest.approx(math.sqrt(0.5), abs=2.0**-31)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aggregator.errors import InvalidInput, WrongShape
-from aggregator.products import Products
+from aggregator.products import Layout, Products
 from aggregator.roster import MAX_ENTRIES, successors
 from aggregator.rules.base import WEIGHT_ONE
 from aggregator.scores import get_score
@@ -92,6 +92,18 @@ def test_a_zero_aggregate_teaches_nothing() -> None:
     memory = one_round(b"", [1, 2], [1, 0], [1, 1]).memory
     assert one_round(memory, [2, 3], [1, 0], [-1, 0]) == Scored((0, 0), memory)
     assert one_round(b"", [2, 3], [1, 0], [1, 0], weights=[0, 0]) == Scored((0, 0), b"")
+
+
+def test_a_replay_of_the_previous_aggregate_earns_nothing_and_costs_reputation() -> None:
+    rows = [[3, 1, 2], [3, 0, 4], [10, 0, 0], [1, 0, 0]]  # the third replays the last row, the previous aggregate
+    matrix = tuple(tuple(sum(a * b for a, b in zip(x, y, strict=True)) for y in rows) for x in rows)
+    products = Products(Layout(3, previous=True), matrix)
+    memory = encode_reputations([(address(k), SIMILARITY_ONE) for k in range(3)])
+    weights = [WEIGHT_ONE // 3] * 3
+    outcome = Reputation().score(products, weights, trainers=[address(k) for k in range(3)], memory=memory)
+    assert min(outcome.scores[:2]) > 0
+    assert outcome.scores[2] == 0
+    assert reputations(outcome.memory)[2] == pytest.approx(0.95, abs=2.0**-30)
 
 
 def test_splitting_an_identity_changes_nothing() -> None:

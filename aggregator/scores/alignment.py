@@ -93,7 +93,8 @@ class Alignment:
     A is 0, all scores are, and nothing is remembered.
 
     It promises fairness only where honest updates agree; where trainers' data are very different, it keeps noise,
-    replays and zero updates from being paid, and shares the rest roughly (``docs/scores.md``).
+    replays and zero updates from being paid, and shares the rest roughly (``docs/scores.md``). It is for models of
+    some hundred parameters and more: with d below about 60, all agreement might be chance, and nobody is paid.
 
     Memory: the running values, 0 at first (:mod:`aggregator.running`).
     """

@@ -13,7 +13,7 @@ namespace gramercy {
 
 inline void* allocate(std::size_t bytes) {
   constexpr std::size_t kHuge = std::size_t{1} << 21;
-  const std::size_t alignment = bytes >= 4 * kHuge ? kHuge : 64;
+  const std::size_t alignment = bytes >= 2 * kHuge ? kHuge : 64;
   void* data = nullptr;
   if (posix_memalign(&data, alignment, bytes == 0 ? 1 : bytes) != 0) throw std::bad_alloc();
 #if defined(__linux__)

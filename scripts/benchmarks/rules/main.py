@@ -135,10 +135,12 @@ def _row(common: Figures, library: Path | None, peers: Sequence[str]) -> Figures
         **ours,
         "model_bytes": _MODEL_ENTRY_BYTES * common["d"],
         "ratio_to_limit": ours["median_ms"] / limit if limit else None,
+        "cpu_ratio_to_limit": ours["median_cpu_ms"] / ours["limit_cpu_ms"] if limit else None,
         "peer": fastest["name"] if fastest else None,
         "peer_ms": fastest["median_ms"] if fastest else None,
         "peer_extra_bytes": fastest["extra_bytes"] if fastest else None,
         "speedup_vs_peer": fastest["median_ms"] / ours["median_ms"] if fastest else None,
+        "cpu_speedup_vs_peer": fastest["median_cpu_ms"] / ours["median_cpu_ms"] if fastest else None,
         "max_abs_difference": fastest["max_abs_difference"] if fastest else None,
         "same_output": any(peer["same_output"] for peer in done) if done else None,
         "peers": found,
@@ -170,21 +172,25 @@ def _peer(name: str, common: Figures, folder: Path, mine: Path) -> Figures:
 def _line(row: Figures) -> str:
     peer = f"; {row['peer']} {row['peer_ms']:,.0f} ms, x {row['speedup_vs_peer']:.1f}" if row["peer"] else ""
     limit = f"; {row['ratio_to_limit']:.2f} of the limit" if row["ratio_to_limit"] else ""
+    limit += f" ({row['cpu_ratio_to_limit']:.2f} in CPU time)" if limit else ""
     return f"{row['rule']}, n = {row['n']}, d = {row['d']:,}: {row['median_ms']:.1f} ms{limit}{peer}"
 
 
 def table(rows: Sequence[Figures]) -> Table:
     """Return the rows as a table."""
     shown = Table(title="Gram matrix, decision and output, medians; extra memory is beyond input and output")
-    columns = ("rule", "n", "d", "ms", "Gram", "decide", "sum", "limit", "ratio", "extra MB", "model MB")
-    for i, name in enumerate((*columns, "fastest peer", "ms", "extra MB", "times", "difference")):
+    columns = ("rule", "n", "d", "ms", "Gram", "decide", "sum", "limit", "ratio", "CPU", "extra MB", "model MB")
+    for i, name in enumerate((*columns, "fastest peer", "ms", "extra MB", "times", "CPU", "difference")):
         shown.add_column(name, justify="right" if i else "left")
     for row in rows:
-        peer: Sequence[str] = ("-",) * 5
+        peer: Sequence[str] = ("-",) * 6
         if row["peer"]:
-            times, difference = f"{row['speedup_vs_peer']:.1f}", f"{row['max_abs_difference']:.2g}"
-            peer = (row["peer"], f"{row['peer_ms']:,.0f}", _megabytes(row["peer_extra_bytes"]), times, difference)
-        limit = (f"{row['limit_ms']:.1f}", f"{row['ratio_to_limit']:.2f}") if row["ratio_to_limit"] else ("-", "-")
+            times = f"{row['speedup_vs_peer']:.1f}", f"{row['cpu_speedup_vs_peer']:.1f}"
+            difference = f"{row['max_abs_difference']:.2g}"
+            peer = (row["peer"], f"{row['peer_ms']:,.0f}", _megabytes(row["peer_extra_bytes"]), *times, difference)
+        limit: Sequence[str] = ("-",) * 3
+        if row["ratio_to_limit"]:
+            limit = (f"{row['limit_ms']:.1f}", f"{row['ratio_to_limit']:.2f}", f"{row['cpu_ratio_to_limit']:.2f}")
         shown.add_row(
             *(row["rule"], str(row["n"]), f"{row['d']:,}", f"{row['median_ms']:.1f}"),
             *(f"{row['steps_ms'][step]:.1f}" for step in ("gram", "decide", "sum")),

@@ -60,16 +60,18 @@ def measure(asked: Figures) -> Figures:
         output = _aggregate(comparable, updates, reference)[0]
     _save(output, asked["output"])
     del output
-    runs, limits = _runs(asked, name, updates, reference, sum(steps))
+    runs, limits, cpu = _runs(asked, name, updates, reference, sum(steps))
     if limits:
         found |= {
             "limit_ms": statistics.median(gram + total for gram, total in limits) * 1e3,
             "limit_gram_ms": statistics.median(gram for gram, _ in limits) * 1e3,
             "limit_sum_ms": statistics.median(total for _, total in limits) * 1e3,
+            "limit_cpu_ms": statistics.median(theirs for _, theirs in cpu) * 1e3,
         }
     seconds = [sum(run) for run in runs]
     return found | {
         "median_ms": statistics.median(seconds) * 1e3,
+        "median_cpu_ms": statistics.median(mine for mine, _ in cpu) * 1e3,
         "least_ms": min(seconds) * 1e3,
         "steps_ms": {step: statistics.median(run[i] for run in runs) * 1e3 for i, step in enumerate(STEPS)},
         "load": os.getloadavg()[0],
@@ -78,19 +80,22 @@ def measure(asked: Figures) -> Figures:
 
 def _runs(
     asked: Figures, name: str, updates: Rows, reference: npt.NDArray[np.int16], first_seconds: float
-) -> tuple[list[tuple[float, float, float]], list[tuple[float, float]]]:
-    """Return seconds of each step, and of the limit's two, from runs that take turns."""
+) -> tuple[list[tuple[float, float, float]], list[tuple[float, float]], list[tuple[float, float]]]:
+    """Return seconds of each step, of the limit's two, and CPU seconds of both sides, from runs that take turns."""
     limit = None
     if asked.get("limit"):
         limit = Limit(asked["limit"], dequantised(asked["updates"], len(updates), len(updates[0])), asked["threads"])
         limit.seconds()
     times = asked["repeat"] or (9 if first_seconds < _LONG_SECONDS else 3)
-    runs, limits = [], []
+    runs, limits, cpu = [], [], []
     for _ in range(times):
+        start = time.process_time()
         runs.append(_aggregate(RULES.get(name, name), updates, reference)[1])
+        middle = time.process_time()
         if limit:
             limits.append(limit.seconds())
-    return runs, limits
+        cpu.append((middle - start, time.process_time() - middle))
+    return runs, limits, cpu
 
 
 def _aggregate(

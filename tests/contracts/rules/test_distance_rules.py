@@ -8,14 +8,26 @@ import pytest
 
 from aggregator.products import Layout, Products, pack_products
 from aggregator.rules import RULES
+from aggregator.rules.nnm import _Mixing
 from tests.contracts.harness import Chain, Reverted, decode_refusal
 from tests.contracts.rules.machines import PyEvm
 from tests.contracts.rules.matrices import Case, trainers
-from tests.contracts.rules.questions import Question, assert_answered, code_of, contract_name, decide_call, question
+from tests.contracts.rules.questions import assert_answered, code_of, contract_name, decide_call, question
 
 IDS = ["multi-krum", "nnm+multi-krum"]
 POSITIONS = [3, 14, 15, 92, 65, 35, 89, 79, 32]
 ONE = 10**18
+
+NO_UPDATES = (
+    (10, -5, 7, 0, 5, -10, 10),
+    (-5, 0, 0, 2, 0, -5, 0),
+    (7, 0, 4, -4, 0, 7, -7),
+    (0, 2, -4, 4, 2, 0, 0),
+    (5, 0, 0, 2, 0, 0, -5),
+    (-10, -5, 7, 0, 0, 10, 10),
+    (10, 0, -7, 0, -5, 10, 10),
+)
+"""Passes the checks of a posted matrix, but is not positive semidefinite."""
 
 
 def on_a_line(positions: Sequence[int], byzantine: int = 2) -> Case:
@@ -93,10 +105,9 @@ def test_a_matrix_of_another_length_is_refused(rule: str, chain: Chain, machine:
 
 
 def test_mixed_distances_below_zero_are_ordered_all_the_same(machine: PyEvm) -> None:
-    # No updates have these products: 0 and 1 differ from 2, 3 and 4 by less than nothing once they are mixed.
-    matrix = [[100 if i == j else -100 if (i < 2) == (j < 2) else 99 for j in range(5)] for i in range(5)]
-    products = Products(Layout(5), tuple(map(tuple, matrix)))
-    asked: list[Question] = []
-    for byzantine in (0, 1):
-        asked.append(question(RULES["nnm+multi-krum"], Case(products, byzantine, (ONE,) * 5, trainers(5))))
-    assert_answered(machine, code_of("nnm+multi-krum"), asked)
+    products = Products(Layout(7), NO_UPDATES)
+    mixed = _Mixing.of(products, 2).mixed(products).gram
+    distances = [mixed[i][i] + mixed[j][j] - 2 * mixed[i][j] for i in range(7) for j in range(i)]
+    assert min(distances) < 0
+    case = Case(products, 2, (ONE,) * 7, trainers(7))
+    assert_answered(machine, code_of("nnm+multi-krum"), [question(RULES["nnm+multi-krum"], case)])

@@ -103,7 +103,7 @@ def test_a_longer_update_is_not_paid_by_its_length(factor: float) -> None:
 TURNS: dict[str, tuple[Craft, float]] = {
     "zero": (FREE_RIDES["zero"], 0.01),
     "sign flip": (lambda view: -view.own, 0.01),
-    # the score stops at once; the floor's gate asks whether an update agrees with others at all, as noise does by chance
+    # the score stops at once; the floor asks whether an update agrees with others at all, and noise does by chance
     "noise": (FREE_RIDES["noise"], 0.5),
 }
 

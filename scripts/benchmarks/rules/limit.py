@@ -45,16 +45,16 @@ class Limit:
     def __init__(self, library: str, updates: npt.NDArray[np.float32], threads: int) -> None:
         self._measure = ctypes.CDLL(library).measure
         self._updates, self._threads = updates, threads
-        self._out = np.empty(updates.shape[1], dtype=np.float32)
 
     def seconds(self) -> tuple[float, float]:
-        """Return the seconds of one Gram matrix and of one weighted sum."""
+        """Return the seconds of one Gram matrix and of one weighted sum, into a new array, as ours goes into one."""
         gram, total = ctypes.c_double(), ctypes.c_double()
+        out = np.empty(self._updates.shape[1], dtype=np.float32)
         self._measure(
             self._updates.ctypes.data_as(ctypes.c_void_p),
             *map(ctypes.c_size_t, self._updates.shape),
             ctypes.c_uint(self._threads),
-            self._out.ctypes.data_as(ctypes.c_void_p),
+            out.ctypes.data_as(ctypes.c_void_p),
             ctypes.byref(gram),
             ctypes.byref(total),
         )

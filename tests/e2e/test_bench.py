@@ -80,6 +80,8 @@ def test_gas_does_not_depend_on_d(capsys: pytest.CaptureFixture[str]) -> None:
     # Calldata differs by its zero bytes, computation not at all.
     assert row["verify_gas_other"] == pytest.approx(row["verify_gas"], rel=0.01)
     assert row["settle_gas_other"] == pytest.approx(row["settle_gas"], rel=0.01)
+    largest = {entry["id"]: entry["gas"] for entry in answer["contracts"] if entry["n"] == 64}
+    assert 0 < largest["mean"] < largest["multi-krum"] < largest["nnm+multi-krum"]
 
 
 @pytest.mark.slow

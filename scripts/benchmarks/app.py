@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 
 from aggregator.errors import GramercyError, OutOfRange
 from scripts.benchmarks import gas, growth, peers, report
+from scripts.benchmarks.attacks import main as attacks
 from scripts.benchmarks.inputs import MAX_UPDATES, Parameters, prepare_srs
 from scripts.benchmarks.measuring import envelope
 from scripts.benchmarks.process import Figures, MeasurementFailed, restrict_cores, run_fresh
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if asked.benchmark == "scores":
             return _scores(asked)
+        if asked.benchmark == "attacks":
+            return _attacks(asked)
         answer = envelope(asked.benchmark, _asked_parameters(asked))
         answer["cores_used"] = restrict_cores(asked.threads)
         answer |= _BENCHMARKS[asked.benchmark](asked)
@@ -74,12 +77,20 @@ def _parser() -> argparse.ArgumentParser:
     rules.add_arguments(commands.add_parser("rules", help=what, description=f"Measure {what}."))
     what = "how well scores and valuations rank trainers, and what they cost"
     valuation.add_arguments(commands.add_parser("scores", help=what, description=f"Measure {what}."))
+    what = "rules under attack: accuracy, attackers' pay, fairness, false rejections"
+    attacks.add_arguments(commands.add_parser("attacks", help=what, description=f"Measure {what}."))
     return parser
 
 
 def _scores(asked: argparse.Namespace) -> int:
     parameters = {key: str(value) for key, value in _asked_parameters(asked).items() if value is not None}
     valuation.answer(asked, envelope("scores", parameters) | valuation.run(asked))
+    return 0
+
+
+def _attacks(asked: argparse.Namespace) -> int:
+    parameters = {key: str(value) for key, value in _asked_parameters(asked).items() if value is not None}
+    attacks.answer(asked, envelope("attacks", parameters) | attacks.run(asked))
     return 0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from aggregator.errors import RuleNotApplicable, WrongShape
+from aggregator.errors import WrongShape
 from aggregator.products import Products
 
 WEIGHT_ONE = 1 << 32
@@ -121,8 +121,6 @@ class Formula:
     ) -> Scored:
         """Evaluate the formula; :class:`Score` tells what is raised."""
         check_shape(products, weights)
-        if self.needs_reference and products.reference is None:
-            raise RuleNotApplicable(f"the score {self.id!r} needs a reference row")
         return Scored(self.compute(products, weights))
 
     def hints(

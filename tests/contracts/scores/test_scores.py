@@ -14,7 +14,7 @@ import pytest
 from aggregator.products import MAX_EXTRA_SQUARE, Layout, Products
 from aggregator.roster import MAX_ENTRIES
 from aggregator.rules import WEIGHT_ONE
-from aggregator.running import ENTRY_BYTES
+from aggregator.running import ENTRY_BYTES, remember
 from aggregator.scores import SCORES
 from tests.contracts.harness import Chain
 from tests.contracts.rules.machines import AnvilMachine, PyEvm
@@ -129,6 +129,35 @@ def test_any_entries_are_a_memory(score: str, machine: PyEvm) -> None:
         memory = b"".join(a + v.to_bytes(16, "big", signed=True) for a, v in zip(addresses, values, strict=True))
         asked = score_question(SCORES[score], case, (WEIGHT_ONE // 5,) * 5, memory)
         assert_answered(machine, code_of(score), [asked])
+
+
+@pytest.mark.parametrize("score", [*RUNNING, "leave-one-out"])
+def test_no_other_square_passes_for_the_median(score: str, machine: PyEvm) -> None:
+    rows = [(1, 0), (2, 1), (3, 1), (4, 2), (1, 1)]
+    matrix = tuple(tuple(a * c + b * d for c, d in rows) for a, b in rows)
+    case = Case(Products(Layout(4, reference=True), matrix), 0, (1,) * 4, trainers(4))
+    weights = (WEIGHT_ONE // 4,) * 4  # of 1, 5, 10 and 20 the lower median is 5
+    right = score_question(SCORES[score], case, weights, b"")
+    assert_answered(machine, code_of(score), [right])
+    calls = [score_call(case, weights, b"", square.to_bytes(32, "big")) for square in (0, 1, 4, 6, 10, 20, 21)]
+    assert_answered(machine, code_of(score), [Question(call, None) for call in calls])
+
+
+def test_who_has_merits_but_no_weight_scores_nothing(machine: PyEvm) -> None:
+    matrix = ((100, 100), (100, 200))
+    case = Case(Products(Layout(2), matrix), 0, (1, 1), trainers(2))
+    memory = remember(b"", case.trainers, [1 << 60, 1 << 60])
+    asked = score_question(SCORES["alignment"], case, (WEIGHT_ONE, 0), memory)
+    assert_answered(machine, code_of("alignment"), [asked])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_values_beyond_all_bounds_saturate(sign: int, machine: PyEvm) -> None:
+    """A row of no update: its product with the reference is far above what their lengths allow."""
+    matrix = ((1, 0, sign << 122), (0, 1, 0), (sign << 122, 0, 1))
+    case = Case(Products(Layout(2, reference=True), matrix), 0, (1, 1), trainers(2), dimension=1)
+    asked = score_question(SCORES["shapley-reference"], case, (WEIGHT_ONE // 2,) * 2, b"")
+    assert_answered(machine, code_of("shapley-reference"), [asked])
 
 
 @pytest.mark.parametrize("score", RUNNING)

@@ -16,8 +16,6 @@ from aggregator.running import recall, remember, saturated
 
 KEPT, OF = 49, 50
 """The share of a running value that a round leaves as it was: 0.98."""
-REFERENCE_BITS = 33
-"""The reference counts twice, which is the others by half, in units of ``2**-32``."""
 VALUE_BITS = 64
 """Running values are in units of ``2**-64``."""
 
@@ -26,23 +24,29 @@ VALUE_BITS = 64
 class MarginalValue:
     """Accepts updates whose trainers' running marginal value is positive; clips them to the median norm.
 
-    An update's marginal value is what it adds to the quadratic utility ``<r, u> - |u|**2 / 4`` of the aggregate u,
-    its own square left out, with r the owner's reference row brought to the updates' median norm: ``<r, u_i>`` less
-    half its inner products with what all others bring. Comparing updates with each other alone cannot tell attackers
-    from unusual honest trainers; the sign of this can. Updates that cancel r (sign or label flips, IPM) lose by the
-    first term, colluders that pile up in one direction (ALIE) by the second; honest trainers with classes of their
-    own agree with r and cancel each other. One round's sign is noisy, so the running mean over rounds decides. In
-    exact integers, with b the stakes' shares of all n, M the stake-weighted lower median of the squared norms,
-    ``L(x) = floor(2**32 sqrt(x))``, and quotients rounded toward zero, ::
+    An update's marginal value has two parts: how far it points where r, the owner's reference row, points; and,
+    against it, how far it piles up with what all others bring, beyond what the others do. They are the two terms of
+    what an update adds to the quadratic utility ``<r, u> - |u|**2`` of the aggregate u. Comparing updates with each
+    other alone cannot tell attackers from unusual honest trainers; the sign of this can. Updates that cancel r (sign
+    or label flips, IPM) lose by the first part, colluders that pile up in one direction (ALIE) by the second; honest
+    trainers with classes of their own agree with r and cancel each other. Honest trainers with like data pile up,
+    too: so the (f + 1)-th largest pile counts for nothing, and at most f trainers are held to it. One round's sign is
+    noisy, so the running mean over rounds decides. In exact integers, with b the stakes' shares of all n, M the
+    stake-weighted lower median of the squared norms, ``L(x) = floor(2**32 sqrt(x))``, and quotients rounded toward
+    zero, ::
 
         c_i = 2**32 where G_ii <= M, else floor(sqrt(2**64 M / G_ii));    q_i = floor(b_i c_i / 2**32)
-        m_i = 2**33 <r, u_i> L(M) / L(<r, r>) - sum of q_j G_ij over j other than i
-        x_i = 2**32 m_i / L(G_ii), or 0 for a zero update
+        s_i = sum of q_j G_ij over j other than i
+        t_i = 2**32 (2**64 <r, u_i> / L(<r, r>)) / L(G_ii)                (cosine, in units of 2**-32)
+        p_i = (2**64 s_i / L(M)) / L(G_ii)                                (pile, in units of 2**-32)
+        x_i = t_i - 2 max(0, p_i - max(0, P)),  P the (f + 1)-th largest p_i
         y_i = 2**64 x_i / floor(sqrt(sum of x_j**2))                      (no round moves a value by more than 1)
         e_i = (49 e_i + y_i) / 50
 
-    Accepted are updates with ``e_i > 0``, unless zero; their weights are their stakes' shares among each other, times
-    c_i. Where nobody is accepted, all weights are 0 and the model stays as it is.
+    t_i and p_i are 0 for a zero update, and p_i where M = 0; f is capped at ``(n - 1) // 2``.
+    Accepted are updates with ``e_i > 0``, unless zero. Where there is none, as when r says nothing that late in a job,
+    the n - f largest values are, equal ones in the order of positions, again unless zero: the model never freezes.
+    Weights are the stakes' shares among the accepted, times c_i.
 
     Only r's direction counts: how far the owner trained it says nothing. *Without a reference row* (the owner's was
     unusable), or with one of zeros, the running values stay as they are, and decide. Where none is positive, as in a
@@ -60,7 +64,7 @@ class MarginalValue:
     def decide(
         self,
         products: Products,
-        byzantine: int,  # noqa: ARG002
+        byzantine: int,
         stakes: Sequence[int],
         *,
         trainers: Sequence[bytes] = (),
@@ -82,36 +86,81 @@ class MarginalValue:
         limit = lower_median(squares, stakes)
         clips = clip_factors(squares, limit)
         values = recall(memory, trainers)
-        reference = products.reference
-        if reference is None or reference.square == 0:
+        reference = _direction(products)
+        if reference is None:
             accepted = _positive(values, squares)
             return _weighed(accepted if any(accepted) else [True] * products.n, stakes, clips, memory)
-        shares = clipped_shares([True] * products.n, stakes, clips)
-        now = _normalised(_marginals(products, reference, shares, length_of(limit)))
-        values = [saturated(truncated_quotient(KEPT * old + new, OF)) for old, new in zip(values, now, strict=True)]
-        return _weighed(_positive(values, squares), stakes, clips, remember(memory, trainers, values))
+        piles = _piles(products, stakes, clips, limit)
+        allowed = max(0, _largest_held(piles, byzantine))
+        now = [
+            agreement - 2 * max(0, pile - allowed)
+            for agreement, pile in zip(_agreements(products, reference), piles, strict=True)
+        ]
+        values = [
+            saturated(truncated_quotient(KEPT * old + new, OF))
+            for old, new in zip(values, _normalised(now), strict=True)
+        ]
+        accepted = _positive(values, squares)
+        if not any(accepted):
+            accepted = _foremost(values, squares, byzantine)
+        return _weighed(accepted, stakes, clips, remember(memory, trainers, values))
 
     def hints(
         self,
         products: Products,
-        byzantine: int,  # noqa: ARG002
+        byzantine: int,
         stakes: Sequence[int],
         *,
         trainers: Sequence[bytes] = (),
         memory: bytes = b"",  # noqa: ARG002
     ) -> bytes:
-        """Return M."""
-        return words((lower_median(_squares(products, stakes, trainers), stakes),))
+        """Return M, and with a reference row P, in two's complement."""
+        squares = _squares(products, stakes, trainers)
+        limit = lower_median(squares, stakes)
+        if _direction(products) is None:
+            return words((limit,))
+        piles = _piles(products, stakes, clip_factors(squares, limit), limit)
+        return words((limit, _largest_held(piles, byzantine) % (1 << 256)))
 
 
-def _marginals(products: Products, reference: ExtraRow, shares: Sequence[int], radius: int) -> list[int]:
-    """Return ``x_i``; ``shares`` are q, ``radius`` is L(M)."""
-    length, found = length_of(reference.square), []
-    for i, (row, product) in enumerate(zip(products.gram, reference.products, strict=True)):
+def _direction(products: Products) -> ExtraRow | None:
+    """Return the reference row, None if it is zero."""
+    reference = products.reference
+    return reference if reference is not None and reference.square > 0 else None
+
+
+def _agreements(products: Products, reference: ExtraRow) -> list[int]:
+    """Return ``t_i``."""
+    length = length_of(reference.square)
+    return [
+        _per_length(truncated_quotient(product << 2 * LENGTH_BITS, length) << LENGTH_BITS, products.matrix[i][i])
+        for i, product in enumerate(reference.products)
+    ]
+
+
+def _piles(products: Products, stakes: Sequence[int], clips: Sequence[int], limit: int) -> list[int]:
+    """Return ``p_i``; ``limit`` is M."""
+    if limit == 0:
+        return [0] * products.n
+    shares = clipped_shares([True] * products.n, stakes, clips)
+    radius, piles = length_of(limit), []
+    for i, row in enumerate(products.gram):
         others = sum(map(mul, row, shares)) - shares[i] * row[i]
-        marginal = truncated_quotient(product * radius << REFERENCE_BITS, length) - others
-        found.append(truncated_quotient(marginal << LENGTH_BITS, length_of(row[i])) if row[i] else 0)
-    return found
+        piles.append(_per_length(truncated_quotient(others << 2 * LENGTH_BITS, radius), row[i]))
+    return piles
+
+
+def _largest_held(piles: Sequence[int], byzantine: int) -> int:
+    """Return P."""
+    return sorted(piles, reverse=True)[_capped(byzantine, len(piles))]
+
+
+def _capped(byzantine: int, n: int) -> int:
+    return min(byzantine, (n - 1) // 2)
+
+
+def _per_length(value: int, square: int) -> int:
+    return truncated_quotient(value, length_of(square)) if square else 0
 
 
 def _normalised(values: Sequence[int]) -> list[int]:
@@ -126,6 +175,14 @@ def _weighed(accepted: Sequence[bool], stakes: Sequence[int], clips: Sequence[in
 
 def _positive(values: Sequence[int], squares: Sequence[int]) -> list[bool]:
     return [value > 0 and square > 0 for value, square in zip(values, squares, strict=True)]
+
+
+def _foremost(values: Sequence[int], squares: Sequence[int], byzantine: int) -> list[bool]:
+    """Return which updates have one of the n - f largest values and are not zero."""
+    n = len(values)
+    ranking = sorted(range(n), key=lambda i: (-values[i], i))
+    chosen = set(ranking[: n - _capped(byzantine, n)])
+    return [i in chosen and square > 0 for i, square in enumerate(squares)]
 
 
 def _squares(products: Products, stakes: Sequence[int], trainers: Sequence[bytes]) -> list[int]:

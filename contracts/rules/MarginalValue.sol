@@ -16,10 +16,10 @@ import {Weighing} from "../libraries/Weighing.sol";
 contract MarginalValue is IRule {
     int256 private constant KEPT = 49;
     int256 private constant OF = 50;
-    uint256 private constant REFERENCE_BITS = 33;
     uint256 private constant VALUE_BITS = 64;
 
     error MarginalValue_NoUpdate();
+    error MarginalValue_WrongPile(int256 value);
     error MarginalValue_WrongLength(uint256 trainers, uint256 expected);
 
     /// @inheritdoc IRule
@@ -38,7 +38,8 @@ contract MarginalValue is IRule {
     }
 
     /// @inheritdoc IRule
-    /// @dev Hint: M, the stake-weighted lower median of the squared norms.
+    /// @dev Hints: M, the stake-weighted lower median of the squared norms, and with a reference row P, the (f + 1)-th
+    /// largest pile.
     function decide(Round calldata round, bytes calldata memoryBefore, bytes calldata hints)
         external
         pure
@@ -47,41 +48,76 @@ contract MarginalValue is IRule {
         uint256 n = round.updates;
         if (n == 0) revert MarginalValue_NoUpdate();
         if (round.trainers.length != n) revert MarginalValue_WrongLength(round.trainers.length, n);
-        Weighing.checkLength(hints, 1);
         uint256[] memory squares = PackedGram.squares(round.gram, n);
-        uint256 limit = Weighing.word(hints, 0);
-        uint256[] memory clips = Clipping.factors(squares, round.stakes, limit);
+        uint256[] memory clips = Clipping.factors(squares, round.stakes, Weighing.word(hints, 0));
         (int256[] memory values, uint256 taken) = Running.recall(memoryBefore, round.trainers);
         memoryAfter = memoryBefore;
-        uint256 length = round.hasReference ? Math.sqrt(PackedGram.extraSquare(round.gram, n) << 64) : 0;
-        if (length != 0) {
-            _move(values, _marginals(round, squares, clips, (Math.sqrt(limit << 64) << REFERENCE_BITS), length));
+        bool told = round.hasReference && PackedGram.extraSquare(round.gram, n) != 0;
+        Weighing.checkLength(hints, told ? 2 : 1);
+        if (told) {
+            _move(values, _marginals(round, squares, clips, hints));
             memoryAfter = Running.remember(memoryBefore, round.trainers, taken, values);
         }
         accepted = _positive(values, squares);
-        if (accepted == 0 && length == 0) accepted = (1 << n) - 1;
+        if (accepted == 0) accepted = told ? _foremost(values, squares, round.byzantine) : (1 << n) - 1;
         weights = Clipping.shares(accepted, round.stakes, clips);
     }
 
-    /// @dev x_i = 2^32 m_i / L_i with m_i = <r, u_i> factor / length - sum of q_j G_ij over the others, where `factor` is
-    /// 2^33 L(M), below 2^96, `length` is L(<r, r>), and L_i = floor(2^32 |u_i|). By Cauchy and Schwarz the quotient is
-    /// below 2^33 sqrt(M) |u_i| (1 + 2^-31); with |u_i| >= 1 then |x_i| < 2^33 2^31 2^32 + 2^94 < 2^97.
+    /// @dev x_i = t_i - 2 max(0, p_i - max(0, P)), in units of 2^-32. |t_i| is at most 2^32 (1 + 2^-30), |p_i| below 2^95.
     function _marginals(
         Round calldata round,
         uint256[] memory squares,
         uint256[] memory clips,
-        uint256 factor,
-        uint256 length
+        bytes calldata hints
     ) private pure returns (int256[] memory x) {
         uint256 n = squares.length;
-        int256[] memory others = PackedGram.sumsOfOthers(round.gram, Clipping.shares((1 << n) - 1, round.stakes, clips));
+        int256[] memory piles = PackedGram.sumsOfOthers(round.gram, Clipping.shares((1 << n) - 1, round.stakes, clips));
         x = PackedGram.products(round.gram, n);
+        _divide(piles, x, squares, Weighing.word(hints, 0), PackedGram.extraSquare(round.gram, n));
+        int256 allowed = int256(Weighing.word(hints, 1));
+        _checkLargest(allowed, piles, round.byzantine);
+        if (allowed < 0) allowed = 0;
         unchecked {
             for (uint256 i = 0; i < n; ++i) {
-                int256 marginal = x[i] * int256(factor) / int256(length) - others[i];
-                x[i] = squares[i] == 0 ? int256(0) : (marginal << 32) / int256(Math.sqrt(squares[i] << 64));
+                if (piles[i] > allowed) x[i] -= 2 * (piles[i] - allowed);
             }
         }
+    }
+
+    /// @dev From sums s_i over the others to piles p_i = (2^64 s_i / L(M)) / L(G_ii), and from products with the reference
+    /// to agreements t_i = 2^32 (2^64 <r, u_i> / L(<r, r>)) / L(G_ii); 0 for a zero update, and p_i where M = 0.
+    /// |s_i| <= 2^93, |<r, u_i>| <= |r| |u_i| < 2^94, and L(x) = floor(2^32 sqrt(x)) >= 2^32 where x is not 0.
+    function _divide(
+        int256[] memory sums,
+        int256[] memory products,
+        uint256[] memory squares,
+        uint256 median,
+        uint256 square
+    ) private pure {
+        int256 radius = int256(Math.sqrt(median << 64));
+        int256 length = int256(Math.sqrt(square << 64));
+        unchecked {
+            for (uint256 i = 0; i < squares.length; ++i) {
+                int256 own = int256(Math.sqrt(squares[i] << 64));
+                sums[i] = own == 0 || radius == 0 ? int256(0) : (sums[i] << 64) / radius / own;
+                products[i] = own == 0 ? int256(0) : (((products[i] << 64) / length) << 32) / own;
+            }
+        }
+    }
+
+    /// @dev Reverts unless `value` is the (f + 1)-th largest: at most f values are larger, and more than f as large.
+    function _checkLargest(int256 value, int256[] memory values, uint256 f) private pure {
+        uint256 n = values.length;
+        f = Math.min(f, (n - 1) / 2);
+        uint256 larger = 0;
+        uint256 asLarge = 0;
+        unchecked {
+            for (uint256 i = 0; i < n; ++i) {
+                if (values[i] > value) ++larger;
+                if (values[i] >= value) ++asLarge;
+            }
+        }
+        if (larger > f || asLarge <= f) revert MarginalValue_WrongPile(value);
     }
 
     /// @dev e_i <- (49 e_i + 2^64 x_i / floor(sqrt(sum of x_j^2))) / 50, quotients toward zero. The squares' sum is below
@@ -96,6 +132,22 @@ contract MarginalValue is IRule {
             for (uint256 i = 0; i < x.length; ++i) {
                 int256 moved = norm == 0 ? int256(0) : (x[i] << VALUE_BITS) / norm;
                 values[i] = Running.saturated((KEPT * values[i] + moved) / OF);
+            }
+        }
+    }
+
+    /// @dev Bit i set: value i is one of the n - f largest, equal ones in order, and update i not zero.
+    function _foremost(int256[] memory values, uint256[] memory squares, uint256 f) private pure returns (uint256 bits) {
+        uint256 n = values.length;
+        f = Math.min(f, (n - 1) / 2);
+        unchecked {
+            for (uint256 i = 0; i < n; ++i) {
+                int256 own = values[i];
+                uint256 rank = 0;
+                for (uint256 j = 0; j < n; ++j) {
+                    if (values[j] > own || (values[j] == own && j < i)) ++rank;
+                }
+                if (rank < n - f && squares[i] != 0) bits |= 1 << i;
             }
         }
     }

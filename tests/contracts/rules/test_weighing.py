@@ -59,7 +59,11 @@ def test_numbers_beside_the_root_are_refused(
 
 @pytest.mark.parametrize(
     ("name", "case"),
-    [("CentredClipping", THREE), ("MarginalValue", THREE), ("FlTrust", case_of([3, 4], [1, 0], [0, 2]))],
+    [
+        ("CentredClipping", THREE),
+        ("MarginalValue", case_of([3, 4], [1, 0], [0, 2])),
+        ("FlTrust", case_of([3, 4], [1, 0], [0, 2])),
+    ],
 )
 @pytest.mark.parametrize("value", [0, 1, 3, 5, 25, 2**256 - 1])
 def test_other_values_than_the_median_are_refused(name: str, case: Case, value: int, chain: Chain) -> None:
@@ -74,6 +78,18 @@ def test_of_an_even_number_only_the_lower_median_passes(square: int, chain: Chai
     ask(chain, "CentredClipping", four, words([4]))
     with refused("Weighing_WrongMedian", median=square):
         ask(chain, "CentredClipping", four, words([square]))
+
+
+@pytest.mark.parametrize("other", [-(1 << 255), -1, 0, 1, 1 << 31, 1 << 254])
+def test_only_the_pile_of_its_rank_passes(other: int, chain: Chain) -> None:
+    five = case_of([5, 0], [5, 0], [3, 4], [0, 5], [-5, 0], reference=[1, 0])
+    square, pile = hints_of("marginal-value", five)
+    assert pile == pytest.approx(0.16 * ONE, abs=9)
+    ask(chain, "MarginalValue", five, words([square, pile]))
+    for wrong in (other, pile + other):
+        if wrong != pile:
+            with refused("MarginalValue_WrongPile", value=wrong):
+                ask(chain, "MarginalValue", five, words([square, wrong % (1 << 256)]))
 
 
 @pytest.mark.parametrize("step", range(3))

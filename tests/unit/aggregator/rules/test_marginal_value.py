@@ -30,45 +30,50 @@ def decide(
     memory: bytes = b"",
     stakes: Sequence[int] = (),
     trainers: Sequence[bytes] = (),
+    f: int = 1,
 ) -> Decision:
     n = len(updates)
     return RULE.decide(
-        products_of(updates, reference), 0, stakes or [STAKE] * n, trainers=trainers or names(n), memory=memory
+        products_of(updates, reference), f, stakes or [STAKE] * n, trainers=trainers or names(n), memory=memory
     )
 
 
-def move(updates: Matrix, reference: Matrix) -> Vector:
+def move(updates: Matrix, reference: Matrix, f: int) -> Vector:
     """Return what one round adds to the values, in floating point on the updates themselves, with equal stakes."""
     n = len(updates)
     norms = np.linalg.norm(updates, axis=1)
     median = np.sort(norms)[(n - 1) // 2]
-    scaled = reference * median / np.linalg.norm(reference)
     clipped = updates * np.minimum(1, median / norms)[:, None] / n
     others = clipped.sum(axis=0) - clipped
-    marginals = np.array([u @ scaled - u @ rest / 2 for u, rest in zip(updates, others, strict=True)]) / norms
+    piles = np.array([u @ rest for u, rest in zip(updates, others, strict=True)]) / norms / median
+    agreements = updates @ reference / norms / np.linalg.norm(reference)
+    marginals = agreements - 2 * np.maximum(0, piles - max(0, np.sort(piles)[::-1][f]))
     return np.asarray(marginals / np.linalg.norm(marginals))
 
 
+@pytest.mark.parametrize("f", [0, 1, 3])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_round_moves_the_values_by_the_normalised_marginals(seed: int) -> None:
+def test_a_round_moves_the_values_by_the_normalised_marginals(seed: int, f: int) -> None:
     rows = normal_rows(seed, 10)
     updates, reference = rows[:9], rows[9] // 3
     updates[:3] *= -5
     memory = remember(b"", names(9), [i << VALUE_BITS for i in range(9)])
-    found = recall(decide(updates, reference, memory=memory).memory, names(9))
-    expected = (KEPT * np.arange(9) + move(updates, reference)) / OF
+    found = recall(decide(updates, reference, memory=memory, f=f).memory, names(9))
+    expected = (KEPT * np.arange(9) + move(updates, reference, f)) / OF
     assert np.array(found, dtype=np.float64) / 2**VALUE_BITS == pytest.approx(expected, abs=1e-7)
 
 
 def test_by_hand() -> None:
-    # all of norm 5, so nothing is clipped: m = <r, u> - half of (G w of the others), w = 1/3 each
-    decision = decide([[5, 0], [3, 4], [-5, 0]], [5, 0])
-    marginals = [25 - (15 - 25) / 6, 15 - (15 - 15) / 6, -25 - (-25 - 15) / 6]
+    # All of norm 5, so nothing is clipped, and cosines with r are 1, 1, 0.6, 0, -1. Each meets a fifth of the others:
+    # piles are (1 + 0.6 + 0 - 1) / 5 = 0.12 for the first two, (0.6 + 0.6 + 0.8 - 0.6) / 5 = 0.28 for the third,
+    # (0 + 0 + 0.8 + 0) / 5 = 0.16, and (-1 - 1 - 0.6 + 0) / 5. With f = 1 only the third is above the second largest.
+    decision = decide([[5, 0], [5, 0], [3, 4], [0, 5], [-5, 0]], [7, 0])
+    marginals = [1, 1, 0.6 - 2 * (0.28 - 0.16), 0, -1]
     norm = sum(m * m for m in marginals) ** 0.5
-    values = [value / 2**VALUE_BITS for value in recall(decision.memory, names(3))]
-    assert values == pytest.approx([m / norm / OF for m in marginals], rel=1e-8)
-    assert decision.accepted == (True, True, False)
-    assert decision.weights == (WEIGHT_ONE // 2, WEIGHT_ONE // 2, 0)
+    values = [value / 2**VALUE_BITS for value in recall(decision.memory, names(5))]
+    assert values == pytest.approx([m / norm / OF for m in marginals], abs=1e-10)
+    assert decision.accepted == (True, True, True, False, False)
+    assert decision.weights == (WEIGHT_ONE // 3,) * 3 + (0, 0)
 
 
 def test_accepted_updates_are_clipped_to_the_median_norm_of_all() -> None:
@@ -84,10 +89,13 @@ def test_zero_updates_are_not_accepted_whatever_their_trainers_did() -> None:
     assert recall(decision.memory, names(1)) == [LARGEST * KEPT // OF]
 
 
-def test_a_reference_that_nobody_agrees_with_leaves_the_model_as_it_is() -> None:
-    decision = decide([[1, 0], [1, 0]], [-1, 0])
-    assert decision.accepted == (False, False)
-    assert decision.weights == (0, 0)
+def test_where_nobody_agrees_with_the_reference_the_foremost_are_accepted() -> None:
+    decision = decide([[1, 0], [1, 1], [1, -1], [0, 0], [1, 0]], [-1, 0], f=2)
+    # values: -1, two of -0.7, 0 for the zero update, -1, in proportion: the first three are the zero one and the two
+    assert decision.accepted == (False, True, True, False, False)
+    assert decision.weights[1] == decision.weights[2] > 0
+    equal = decide([[1, 0]] * 5, [-1, 0], f=1)
+    assert equal.accepted == (True, True, True, True, False)
 
 
 def test_only_the_direction_of_the_reference_counts() -> None:
@@ -137,15 +145,26 @@ def worlds(round_number: int, attack: str) -> tuple[Matrix, Matrix]:
     honest = classes + rng.normal(size=(10, 60)) * 100
     reference = classes.mean(axis=0) + rng.normal(size=60) * 10
     mean, spread = honest.mean(axis=0), honest.std(axis=0)
-    bad = {"sign-flip": -honest[:4], "ipm": np.tile(-mean, (4, 1)) * 3, "alie": np.tile(mean - 1.5 * spread, (4, 1))}
+    bad = {
+        "sign-flip": -honest[:4],
+        "ipm": np.tile(-mean, (4, 1)) * 3,
+        "alie": np.tile(mean - 1.5 * spread, (4, 1)),
+    }
     return np.rint(np.vstack([honest, bad[attack]])).astype(np.int64), np.rint(reference).astype(np.int64)
+
+
+def test_piling_up_is_held_against_at_most_f() -> None:
+    same = [[100 + i, 7 * i] for i in range(7)]
+    assert decide(same, [100, 40], f=2).accepted == (True,) * 7
+    against = decide([*same[:5], [100, -400], [100, -400]], [100, 40], f=2)
+    assert against.accepted[5:] == (False, False)
 
 
 @pytest.mark.parametrize("attack", ["sign-flip", "ipm", "alie"])
 def test_attackers_among_trainers_of_one_class_each_lose_all_weight(attack: str) -> None:
     memory = b""
     for number in range(20):
-        decision = decide(*worlds(number, attack), memory=memory)
+        decision = decide(*worlds(number, attack), memory=memory, f=4)
         memory = decision.memory
     assert decision.accepted == (True,) * 10 + (False,) * 4
 
@@ -165,6 +184,9 @@ def test_what_it_refuses() -> None:
         RULE.decide(products, 0, [1], trainers=names(1), memory=b"\0")
 
 
-def test_its_hint_is_the_median_square() -> None:
-    hints = RULE.hints(products_of([[1], [2], [3]]), 0, [1, 1, 1], trainers=names(3))
-    assert hints == (4).to_bytes(32, "big")
+def test_its_hints_are_the_median_square_and_the_largest_pile_that_counts_for_nothing() -> None:
+    updates = [[5, 0], [5, 0], [3, 4], [0, 5], [-5, 0]]
+    assert RULE.hints(products_of(updates), 1, [1] * 5, trainers=names(5)) == (25).to_bytes(32, "big")
+    hints = RULE.hints(products_of(updates, [1, 0]), 1, [1] * 5, trainers=names(5))
+    assert int.from_bytes(hints[:32], "big") == 25
+    assert int.from_bytes(hints[32:], "big", signed=True) / WEIGHT_ONE == pytest.approx(0.16)

@@ -19,7 +19,7 @@ Rows = list[list[int]]
 UINT128_MAX = 2**128 - 1
 UPDATE_SQUARE_MAX = 2**61 - 1
 """Bound on an update's square: ``d 2**(2b-2)`` with ``d 2**(2b) < 2**63``."""
-EXTRA_SQUARE_MAX = 2**122
+EXTRA_SQUARE_MAX = 2**126
 _ONE = 10**18
 
 

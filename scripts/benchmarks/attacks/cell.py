@@ -29,7 +29,7 @@ class Cell:
     root
         Samples of the owner, from which the reference row is made.
     bits, headroom_bits
-        Of the quantiser.
+        Of the quantiser. Gradients of images have long tails: with less headroom, a part of them saturates.
 
     """
 
@@ -49,7 +49,7 @@ class Cell:
     weight_decay: float = 1e-4
     root: int = 300
     bits: int = 16
-    headroom_bits: int = 3
+    headroom_bits: int = 6
 
     @property
     def attackers(self) -> int:

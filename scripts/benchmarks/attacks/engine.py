@@ -87,8 +87,7 @@ class Simulation:
         rows = self._quantised(torch.cat([*updates, reference]))
         applied = self.rule.apply(rows)
         assert self.exponent is not None  # noqa: S101 - set by the line before last
-        aggregate = torch.ldexp(applied.aggregate, torch.tensor(self.exponent))
-        self.model = self.model + aggregate
+        self.model = self.model + applied.aggregate * 2.0**self.exponent
         decision = applied.decision
         if decision is not None:
             self.payroll.settle(rows.products, decision)
@@ -118,21 +117,22 @@ class Simulation:
             sample = rows[0].numpy()
             self.exponent = initial_scale_exponent(sample, bits=self.cell.bits, headroom_bits=self.cell.headroom_bits)
         limit = float((1 << (self.cell.bits - 1)) - 1)
-        entries = torch.ldexp(rows, torch.tensor(-self.exponent)).round_().clamp_(-limit, limit)
+        entries = (rows * 2.0**-self.exponent).round_().clamp_(-limit, limit)
         rate = self.cell.learning_rate if self.cell.local_steps == 1 else 1.0
         return Rows(entries, self._products(entries), 2.0**self.exponent / rate)
 
     def _products(self, entries: torch.Tensor) -> Products:
-        wide = [entries.double()]  # sums of products of 16-bit entries are exact in float64
+        # sums of products of 16-bit entries are exact in float64
+        rows = torch.empty(len(entries) + (self.previous is not None), self.network.dimension, dtype=torch.float64)
+        rows[: len(entries)] = entries
         if self.previous is not None:
-            wide.append(torch.round(self.previous.double() * (1 << _PREVIOUS_BITS))[None])
-        rows = torch.cat(wide)
+            rows[-1] = torch.round(self.previous.double() * (1 << _PREVIOUS_BITS))
         found = (rows @ rows.T).long().tolist()
         layout = Layout(self.n, reference=True, previous=self.previous is not None)
         products = Products(layout, tuple(map(tuple, found)))
         if self.sums is None:
             return products
-        self.sums += torch.ldexp(wide[0][: self.n], torch.tensor(float(self.exponent or 0)))
+        self.sums += rows[: self.n] * 2.0 ** (self.exponent or 0)
         gram = self.sums @ self.sums.T
         gram = (gram + gram.T) / 2
         scale = float(2**60 / (gram.abs().max() + 1e-300))
@@ -149,7 +149,7 @@ class Simulation:
             headroom_bits=self.cell.headroom_bits,
         )
         if self.previous is not None and following != self.exponent:
-            self.previous = torch.ldexp(self.previous, torch.tensor(self.exponent - following))
+            self.previous = self.previous * 2.0 ** (self.exponent - following)
         self.exponent = following
 
     def _figures(self) -> Figures:

@@ -69,7 +69,7 @@ def comparison(seeds: int) -> list[Cell]:
 
 
 def whole(seeds: int) -> list[Cell]:
-    """Return the table of three tasks at 10, 20 and 30 % Byzantine: the default under every attack, others under four."""
+    """Return three tasks at 10, 20 and 30 % Byzantine: the default under every attack, others under four."""
     settings = tuple((*task, *share) for task in reversed(_TASKS) for share in _SHARES)
     others = ("mean", WITHOUT_REFERENCE, "multi-krum", "centred-clipping", "byzfl:clipping", "byzfl:nnm+trimmed-mean")
     return _listed(

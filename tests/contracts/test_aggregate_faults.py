@@ -25,7 +25,7 @@ SRS = development_srs(600)
 D, BITS, WEIGHT_SUM = 300, 8, 2**32
 BOUND = entry_bound(WEIGHT_SUM, BITS)
 BLINDING = (5, R - 7, 11)
-GAS = 530_000
+GAS = 542_000
 """The most gas that a transaction with an opening of 128 entries and their leaf may use, calldata included."""
 
 

@@ -9,9 +9,15 @@ from typing import Any
 import pytest
 
 from aggregator.srs import development_srs
-from market.chain.artifacts import load_artifact
+from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS, load_artifact
 from scripts import compile_contracts
 from tests.contracts.harness import Chain
+
+
+def test_every_rule_and_score_has_its_contract() -> None:
+    folders = {path.stem for kind in ("rules", "scores") for path in (compile_contracts.CONTRACTS / kind).glob("*.sol")}
+    assert {*RULE_CONTRACTS.values(), *SCORE_CONTRACTS.values()} == folders
+
 
 PUBLISHED = list(compile_contracts.PUBLISHED.values())
 
@@ -47,7 +53,8 @@ def test_code_matches_where_it_differs_in_immutables_only(chain: Chain) -> None:
     assert verifier.matches(code[:start] + b"\7" * length + code[start + length :])
     for other in (code[:-1], code + b"\0", b""):
         assert not verifier.matches(other)
-    assert load_artifact("Market").immutables == ()
+    for name in ("Market", *RULE_CONTRACTS.values(), *SCORE_CONTRACTS.values()):
+        assert load_artifact(name).immutables == ()
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

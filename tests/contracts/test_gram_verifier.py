@@ -12,16 +12,17 @@ from aggregator.bn254 import GENERATOR, P, R
 from aggregator.proofs import Statement
 from aggregator.srs import VerifyingKey, development_srs
 from market.chain.anvil import Anvil
+from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS
 from market.chain.rpc import connect
-from tests.contracts.harness import Chain, Reverted, artifact, decode_refusal, refused
-from tests.contracts.proven import Proven, proven
-from tests.contracts.statements import with_gram
+from tests.contracts.harness import REGISTRY, Chain, Reverted, artifact, decode_refusal, refused
+from tests.contracts.proven import Proven, proven, proven_with_all
+from tests.contracts.statements import with_gram, word
 from tests.contracts.wire import encode_call, selector, values_of
 
 N, D = 3, 5
-GAS = {8: 300_000, 20: 500_000, 32: 850_000}
+GAS = {8: 304_000, 20: 500_000, 32: 850_000}
 """The most gas that a transaction to verifyGram may use, by the number of updates."""
-RECORDED = {8: 298_100, 20: 427_600, 32: 579_600}
+RECORDED = {8: 302_600, 20: 427_600, 32: 579_600}
 """What it uses, to within two per cent."""
 
 
@@ -67,16 +68,83 @@ def test_a_settlement_is_of_this_chain_and_the_argument_alone_of_any(chain: Chai
 
 
 def test_jobs_are_supported_up_to_the_room_in_the_reference_string(chain: Chain, gram_verifier: Contract) -> None:
-    def supported(rule: str, score: str, dimension: int) -> bool:
-        words = rule.encode().ljust(32, b"\0"), score.encode().ljust(32, b"\0")
-        return bool(chain.call(gram_verifier.functions.supportsJob(*words, dimension)))
+    def supported(rule: str, score: str, dimension: int, *, reference: bool = False) -> bool:
+        ask = gram_verifier.functions.supportsJob
+        return bool(chain.call(ask(word(rule), word(score), dimension, reference)))
 
     assert supported("multi-krum", "shapley", 72)
     assert supported("mean", "shapley", 1)
     assert not supported("mean", "shapley", 73)
     assert not supported("mean", "shapley", 2**64 - 1)
     assert not supported("median", "shapley", 1)
-    assert not supported("mean", "cosine", 1)
+    assert not supported("mean", "harsanyi", 1)
+    assert supported("fltrust", "shapley", 72, reference=True)
+    assert not supported("fltrust", "shapley", 72)
+    assert supported("mean", "shapley-reference", 72, reference=True)
+    assert not supported("mean", "shapley-reference", 72)
+
+
+# -- rules and scores -------------------------------------------------------------------------------------------------
+
+
+def test_a_verifier_lists_what_it_asks(chain: Chain, gram_verifier: Contract) -> None:
+    view = gram_verifier.functions
+    for ids, contract_of, table, addresses in (
+        (view.rules(), view.ruleOf, RULE_CONTRACTS, REGISTRY[0]),
+        (view.scores(), view.scoreOf, SCORE_CONTRACTS, REGISTRY[1]),
+    ):
+        assert [bytes(one) for one in chain.call(ids)] == [word(name) for name in table]
+        assert [chain.call(contract_of(word(name))) for name in table] == addresses
+        assert int(chain.call(contract_of(word("none"))), 16) == 0
+
+
+def test_no_two_rules_or_scores_have_one_id(chain: Chain) -> None:
+    words = development_srs(16).key.words()
+    rules, scores = REGISTRY
+    with refused("Registry_DuplicateId", id=next(iter(RULE_CONTRACTS))):
+        create(chain, words, [*rules, rules[0]], scores)
+    with refused("Registry_DuplicateId", id=next(iter(SCORE_CONTRACTS))):
+        create(chain, words, rules, [*scores, scores[0]])
+
+
+def test_no_verifier_without_the_floors_score(chain: Chain) -> None:
+    rules, scores = REGISTRY
+    others = [address for name, address in zip(SCORE_CONTRACTS, scores, strict=True) if name != "alignment"]
+    with refused("Registry_UnknownScore", score="alignment"):
+        create(chain, development_srs(16).key.words(), rules, others)
+
+
+def create(chain: Chain, *arguments: Any) -> None:
+    code = artifact("GramVerifier")
+    factory = chain.w3.eth.contract(abi=code["abi"], bytecode=code["bytecode"])
+    chain.send(factory.constructor(*arguments))
+
+
+@pytest.mark.slow
+def test_a_settlement_with_every_extra_row_is_accepted(chain: Chain, gram_verifier: Contract) -> None:
+    whole = proven_with_all(N, D, chain.chain_id)
+    chain.call(gram_verifier.functions.verify(claim_of(whole.statement), whole.proof))
+
+
+@pytest.mark.slow
+def test_a_false_product_of_an_extra_row_is_refused_by_the_pairing(chain: Chain, gram_verifier: Contract) -> None:
+    whole = proven_with_all(N, D, chain.chain_id)
+    gram = claim_of(whole.statement)["gram"]
+    for end in range(len(gram["gram"]), 4 * N * (N + 1), -16):
+        entry = int.from_bytes(gram["gram"][end - 16 : end], "big", signed=True) + 1
+        changed = gram["gram"][: end - 16] + entry.to_bytes(16, "big", signed=True) + gram["gram"][end:]
+        with refused("Gram_WrongProof"):
+            chain.call(gram_verifier.functions.verifyGram(gram | {"gram": changed}, whole.proof))
+
+
+def test_an_extra_row_may_be_infinity_and_an_update_not(chain: Chain, gram_verifier: Contract) -> None:
+    """Infinity as an extra row is another statement, which this proof does not show; it is no malformed one."""
+    whole = proven_with_all(N, D, chain.chain_id)
+    gram = claim_of(whole.statement)["gram"]
+    for place, error in ((0, "Gram_InvalidCommitment"), (N, "Gram_WrongProof"), (2 * N + 1, "Gram_WrongProof")):
+        points = [*gram["commitments"][:place], (0, 0), *gram["commitments"][place + 1 :]]
+        with refused(error):
+            chain.call(gram_verifier.functions.verifyGram(gram | {"commitments": points}, whole.proof))
 
 
 # -- gas --------------------------------------------------------------------------------------------------------------
@@ -108,10 +176,16 @@ def test_gas_does_not_depend_on_the_dimension(chain: Chain, gram_verifier: Contr
 
 def test_lists_of_unequal_length_are_refused(chain: Chain, gram_verifier: Contract, honest: Proven) -> None:
     gram = claim_of(honest.statement)["gram"]
-    for field in ("trainers", "stakes"):
+    for field, length in (("trainers", N), ("stakes", N - 1)):
         changed = gram | {field: gram[field][:-1]}
-        with refused("Gram_WrongLength", field=field, length=N - 1, expected=N):
+        with refused("Gram_WrongLength", field="stakes", length=length, expected=2 * N - 1 - length):
             chain.call(gram_verifier.functions.verifyGram(changed, honest.proof))
+    with refused("Gram_WrongLength", field="commitments", length=N - 1, expected=N):
+        fewer = gram["commitments"][:-1]
+        chain.call(gram_verifier.functions.verifyGram(gram | {"commitments": fewer}, honest.proof))
+    for flag, rows in (("hasReference", 1), ("previous", 1), ("history", N)):
+        with refused("Gram_WrongLength", field="commitments", length=N, expected=N + rows):
+            chain.call(gram_verifier.functions.verifyGram(gram | {flag: True}, honest.proof))
     with refused("Gram_WrongLength", field="gram", length=49, expected=48):
         chain.call(gram_verifier.functions.verifyGram(gram | {"gram": gram["gram"] + b"\0"}, honest.proof))
     with refused("Gram_WrongLength", field="proof", length=383, expected=384):
@@ -167,14 +241,15 @@ def test_words_too_large_for_their_type_are_refused(chain: Chain, gram_verifier:
     """Solidity checks what it reads by name; what is hashed as it lies is checked all the same."""
     arguments = encode_call("verifyGram", values_of("verifyGram", honest.statement), honest.proof)
     gram = arguments[64:]
-    widths = {1: 160, 3: 32, 6: 16, 7: 64, 8: 8, 9: 8, 11: 128, 17: 160, 19: 160, 21: 128, 23: 128}
-    for word, width in widths.items():
+    widths = {1: 160, 3: 32, 6: 16, 7: 64, 8: 8, 9: 8, 11: 128, 12: 16, 13: 16, 14: 1, 15: 1, 16: 1}
+    widths |= {22: 160, 24: 160, 26: 128, 28: 128}  # after the lists' four places: trainers and stakes
+    for place, width in widths.items():
         for bit in (width, 255):
-            at = 32 * word + 31 - bit // 8
+            at = 32 * place + 31 - bit // 8
             changed = gram[:at] + bytes([gram[at] ^ 1 << bit % 8]) + gram[at + 1 :]
             with pytest.raises(Reverted) as refusal:
                 _call_raw(chain, gram_verifier, selector("verifyGram") + arguments[:64] + changed)
-            assert decode_refusal(refusal.value).name in {"Gram_DirtyWord", ""}, (word, bit)
+            assert decode_refusal(refusal.value).name in {"Gram_DirtyWord", ""}, (place, bit)
     at = 32 * 10  # the scale exponent, negative: its upper bits are ones
     assert gram[at : at + 30] == b"\xff" * 30
     with refused("Gram_DirtyWord"):
@@ -197,8 +272,8 @@ def test_figures_of_another_matrix_are_refused_before_the_proof_is_looked_at(
     payouts = [claim["payouts"][0] + 1, *claim["payouts"][1:]]
     with refused("Settling_WrongPayout", index=0):
         chain.call(gram_verifier.functions.verify(claim | {"payouts": payouts}, b""))
-    with refused("Settling_Unsupported"):
-        chain.call(gram_verifier.functions.verify(with_gram(claim, rule=b"median".ljust(32, b"\0")), honest.proof))
+    with refused("Registry_UnknownRule", rule="median"):
+        chain.call(gram_verifier.functions.verify(with_gram(claim, rule=word("median")), honest.proof))
 
 
 def test_a_wrong_proof_is_refused_by_the_pairing(chain: Chain, gram_verifier: Contract, honest: Proven) -> None:
@@ -236,19 +311,19 @@ def _strings() -> Iterator[Any]:
     yield pytest.param(_changed(key, w0=8), "Srs_WrongSize", id="no room for one entry")
     yield pytest.param(_changed(key, w0=2**28 + 1), "Srs_WrongSize", id="more powers than anybody reads")
     yield pytest.param(_changed(key, w2=GENERATOR[0], w3=GENERATOR[1]), "Srs_Initial", id="tau = 1")
-    for word in (2, 4, 6, 8):
-        x, y = words[word], words[word + 1]
+    for at in (2, 4, 6, 8):
+        x, y = words[at], words[at + 1]
         for what, point in (("infinity", (0, 0)), ("off the curve", (x, y ^ 1)), ("not canonical", (x + P, y))):
-            changed = _changed(key, **{f"w{word}": point[0], f"w{word + 1}": point[1]})
-            yield pytest.param(changed, "Srs_InvalidPoint", id=f"point at word {word}: {what}")
-        negated = _changed(key, **{f"w{word + 1}": P - y})
-        yield pytest.param(negated, "Srs_Inconsistent", id=f"point at word {word}: negated", marks=pytest.mark.slow)
-    for word in (10, 14):
+            changed = _changed(key, **{f"w{at}": point[0], f"w{at + 1}": point[1]})
+            yield pytest.param(changed, "Srs_InvalidPoint", id=f"point at word {at}: {what}")
+        negated = _changed(key, **{f"w{at + 1}": P - y})
+        yield pytest.param(negated, "Srs_Inconsistent", id=f"point at word {at}: negated", marks=pytest.mark.slow)
+    for at in (10, 14):
         other = list(words)
-        other[word : word + 4] = words[24 - word : 28 - word]
-        yield pytest.param(other, "Srs_Inconsistent", id=f"G2 point at word {word}: the other", marks=pytest.mark.slow)
-        off = _changed(key, **{f"w{word + 3}": words[word + 3] ^ 1})
-        yield pytest.param(off, "Bn254_PrecompileFailed", id=f"G2 point at word {word}: off", marks=pytest.mark.slow)
+        other[at : at + 4] = words[24 - at : 28 - at]
+        yield pytest.param(other, "Srs_Inconsistent", id=f"G2 point at word {at}: the other", marks=pytest.mark.slow)
+        off = _changed(key, **{f"w{at + 3}": words[at + 3] ^ 1})
+        yield pytest.param(off, "Bn254_PrecompileFailed", id=f"G2 point at word {at}: off", marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(("words", "error"), list(_strings()))
@@ -263,7 +338,7 @@ def test_the_development_string_is_refused_where_anything_is_at_stake() -> None:
     words = development_srs(16).key.words()
     with Anvil(chain_id=1) as anvil:
         w3 = connect(anvil.url, expected_chain_id=1)
-        creation = w3.eth.contract(abi=code["abi"], bytecode=code["bytecode"]).constructor(words)
+        creation = w3.eth.contract(abi=code["abi"], bytecode=code["bytecode"]).constructor(words, [], [])
         answer = w3.provider.make_request("eth_call", [{"data": creation.data_in_transaction}, "latest"])  # type: ignore[arg-type]
     error = bytes.fromhex(str(answer["error"]["data"])[2:])
     refusal = decode_refusal(Reverted(error, "creation"))

@@ -429,7 +429,7 @@ def test_invariant_26_nobody_has_power_over_a_market(scene: Scene) -> None:
         if entry["type"] == "function" and entry["stateMutability"] not in ("view", "pure")
     }
     assert changing == {
-        *("createJob", "joinJob", "leaveJob", "openRound", "commitUpdate"),
+        *("createJob", "joinJob", "leaveJob", "commitReference", "openRound", "commitUpdate"),
         *("settleRound", "claim", "closeJob", "withdrawRefund"),
         *("postBond", "withdrawBond", "publishKey", "challengeSettlement", "withdrawReward"),
     }

@@ -29,6 +29,9 @@ class Federation:
         One of each for every trainer.
     seed
         Of the initial model, and of everything random in the trainers.
+    identities
+        A trainer's randomness is that of its identity: the same for two trainers with equal samples makes one a copy of
+        the other. By default each its own.
 
     """
 
@@ -37,8 +40,11 @@ class Federation:
     behaviours: tuple[Behaviour, ...]
     rounds: int
     seed: int
+    identities: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.identities and len(self.identities) != len(self.samples):
+            raise OutOfRange(f"{len(self.identities)} identities of {len(self.samples)} trainers")
         if len(self.samples) != len(self.behaviours) or not self.samples or self.rounds < 1:
             raise OutOfRange(
                 f"{len(self.samples)} trainers' samples, {len(self.behaviours)} behaviours and {self.rounds} rounds"
@@ -73,7 +79,8 @@ class Federation:
         return tuple(records)
 
     def _update(self, schema: ModelSchema, current: Vector, trainer: int, index: int, n: int) -> Vector:
-        behaviour, own = self.behaviours[trainer], derive_seed(self.seed, 1 + trainer)
+        identity = self.identities[trainer] if self.identities else trainer
+        behaviour, own = self.behaviours[trainer], derive_seed(self.seed, 1 + identity)
         samples = self.samples[trainer]
         peers = (
             estimated_peers(self.task, schema, current, samples, seed=own, round_index=index)

@@ -24,7 +24,11 @@ def demo(
     trainers: Annotated[int, typer.Option(min=3, max=64, help="Trainers in all.")] = 8,
     byzantine: Annotated[int, typer.Option(min=0, help="How many of them attack.")] = 2,
     attack: Annotated[
-        str, typer.Option(help="sign-flip, label-flip, gaussian, free-rider, copy, alie, ipm; several with commas.")
+        str,
+        typer.Option(
+            help="sign-flip, label-flip, gaussian, free-rider, copy, alie, ipm, min-max, min-sum, backdoor; several "
+            "with commas."
+        ),
     ] = "sign-flip",
     rounds: Annotated[int, typer.Option(min=1, max=1000)] = 5,
     task: Annotated[

@@ -25,7 +25,10 @@ SplitSeed = Annotated[int, typer.Option(help="Seed of the split; the same for al
 Seed = Annotated[int, typer.Option(help="Seed of the training.")]
 BehaviourOption = Annotated[
     str,
-    typer.Option(help="honest, or an attack to study: sign-flip, label-flip, gaussian, free-rider, copy, alie, ipm."),
+    typer.Option(
+        help="honest, or an attack to study: sign-flip, label-flip, gaussian, free-rider, copy, alie, ipm, min-max, "
+        "min-sum, backdoor."
+    ),
 ]
 
 

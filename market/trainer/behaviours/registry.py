@@ -7,10 +7,13 @@ import math
 from market.errors import ConfigError
 from market.trainer.behaviours.base import Behaviour, Honest
 from market.trainer.behaviours.informed import Alie, Copy, Ipm
+from market.trainer.behaviours.optimised import MinMax, MinSum
+from market.trainer.behaviours.poisoning import Backdoor
 from market.trainer.behaviours.solitary import FreeRider, Gaussian, LabelFlip, SignFlip
 
 _REGISTRY: dict[str, type[Honest]] = {
-    kind.name: kind for kind in (Honest, SignFlip, LabelFlip, Gaussian, FreeRider, Copy, Alie, Ipm)
+    kind.name: kind
+    for kind in (Honest, SignFlip, LabelFlip, Gaussian, FreeRider, Copy, Alie, Ipm, MinMax, MinSum, Backdoor)
 }
 BEHAVIOURS = tuple(_REGISTRY)
 

@@ -36,7 +36,8 @@ def test_every_behaviour_goes_by_its_name_and_gives_a_float32_update(name: str) 
 
 def test_the_registry_holds_the_documented_behaviours() -> None:
     assert set(BEHAVIOURS) == {
-        "honest", "sign-flip", "label-flip", "gaussian", "free-rider", "copy", "alie", "ipm"
+        "honest", "sign-flip", "label-flip", "gaussian", "free-rider", "copy", "alie", "ipm",
+        "min-max", "min-sum", "backdoor",
     }  # fmt: skip
 
 
@@ -112,7 +113,7 @@ def test_alie_outside_its_assumption_is_refused(n: int, f: int) -> None:
         alie_quantile(n, f)
 
 
-@pytest.mark.parametrize("name", ["copy", "alie", "ipm"])
+@pytest.mark.parametrize("name", ["copy", "alie", "ipm", "min-max", "min-sum"])
 def test_behaviours_that_need_peers_say_so(name: str) -> None:
     behaviour = make_behaviour(name)
     assert behaviour.needs_peers
@@ -137,7 +138,7 @@ def test_label_flip_reverses_labels_and_keeps_features() -> None:
     assert samples.labels.tolist() == [0, 3, 9, 5]
 
 
-@pytest.mark.parametrize("name", [name for name in BEHAVIOURS if name != "label-flip"])
+@pytest.mark.parametrize("name", [name for name in BEHAVIOURS if name not in ("label-flip", "backdoor")])
 def test_other_behaviours_leave_the_samples_alone(name: str) -> None:
     samples = Samples(torch.rand(4, 2), torch.tensor([0, 3, 9, 5]))
     assert make_behaviour(name).prepare_samples(samples, 10) is samples

@@ -241,7 +241,7 @@ def artifact(name: str) -> dict[str, Any]:
 
 def _asks(abi: list[dict[str, Any]]) -> bool:
     """Whether a contract's constructor takes rules and scores at its end."""
-    inputs = next((entry["inputs"] for entry in abi if entry["type"] == "constructor"), [])
+    inputs: list[Any] = next((entry["inputs"] for entry in abi if entry["type"] == "constructor"), [])
     return [parameter["name"] for parameter in inputs][-2:] == ["ruleContracts", "scoreContracts"]
 
 

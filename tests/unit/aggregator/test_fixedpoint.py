@@ -113,8 +113,8 @@ def test_arrays_longer_than_a_block_equal_a_naive_computation() -> None:
     assert np.array_equal(wanted.dequantise(result.entries), (result.entries * 2.0**exponents).astype(np.float32))
     aggregate = np.random.default_rng(6).integers(-(2**39), 2**39, size=sum(lengths))
     model = update[::-1].copy()
-    expected = (model.astype(np.float64) + aggregate * 2.0**exponents / (2**32 - 3)).astype(np.float32)
-    assert np.array_equal(wanted.apply(model, aggregate, 2**32 - 3), expected)
+    expected = (model.astype(np.float64) + aggregate * 2.0**exponents / 2**32).astype(np.float32)
+    assert np.array_equal(wanted.apply(model, aggregate), expected)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_apply_adds_the_weighted_mean_of_the_updates() -> None:
     wanted = quantiser(2, 1, scale_exponent=-4, offsets=(0, 2))
     model = np.array([1.0, -1.0, 0.5], dtype=np.float32)
     aggregate = np.array([16 * 2**32, -8 * 2**32, 4 * 2**32], dtype=np.int64)
-    result = wanted.apply(model, aggregate, 2**32)
+    result = wanted.apply(model, aggregate)
     assert result.dtype == np.float32
     assert result.tolist() == [2.0, -1.5, 1.5]
     assert model.tolist() == [1.0, -1.0, 0.5]
@@ -162,17 +162,24 @@ def test_apply_rounds_once_at_the_end() -> None:
     # 2^-25 is half of float32's spacing below 1: alone it is lost, twice it is not.
     wanted = quantiser(1, scale_exponent=-25)
     model = np.array([-1.0], dtype=np.float32)
-    assert wanted.apply(model, np.array([3], dtype=np.int64), 2).tolist() == [-1.0 + 2.0**-24]
+    assert wanted.apply(model, np.array([3 << 31], dtype=np.int64)).tolist() == [-1.0 + 2.0**-24]
 
 
 def test_apply_refuses_what_does_not_fit() -> None:
     model, aggregate = np.zeros(3, dtype=np.float32), np.zeros(3, dtype=np.int64)
-    for arguments in ((model[:2], aggregate, 1), (model, aggregate[:2], 1)):
+    for arguments in ((model[:2], aggregate), (model, aggregate[:2])):
         with pytest.raises(WrongShape):
             quantiser(3).apply(*arguments)
-    for weight_sum in (0, -1):
-        with pytest.raises(OutOfRange):
-            quantiser(3).apply(model, aggregate, weight_sum)
+    largest = np.full(3, np.finfo(np.float32).max, dtype=np.float32)
+    with pytest.raises(OutOfRange, match="float32"):
+        quantiser(3, scale_exponent=64, offsets=(64,)).apply(largest, aggregate + 2**46)
+
+
+def test_weights_below_one_shorten_the_step() -> None:
+    """What a rule takes off an update it takes off the model's step: the divisor is one, whatever the weights' sum."""
+    model = np.zeros(1, dtype=np.float32)
+    half = np.array([6 * 2**31], dtype=np.int64)  # an entry of 6 with weight 1/2
+    assert quantiser(1, scale_exponent=0).apply(model, half).tolist() == [3.0]
 
 
 # -- entries from outside -----------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """The contract against the reducer: random actors, arguments and times; the same outcome and books after each step.
 
-Two jobs share a market: one pays coins, and its verifier checks figures and finds fault with the aggregates that it is
-told are false; one pays tokens and has a verifier that accepts anything, challenges too. Both ask for bonds, and one of
-the aggregators is the owner. Whatever an actor tries, the reducer says beforehand by which error it is refused, if at
-all.
+Two jobs share a market: one pays coins, has a score with memory, and its verifier checks figures and finds fault with
+the aggregates that it is told are false; one pays tokens, has a reference, and a verifier that accepts anything,
+challenges too. Both ask for bonds, and one of the aggregators is the owner. Whatever an actor tries, the reducer says
+beforehand by which error it is refused, if at all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from web3.contract.contract import ContractFunction
 from aggregator.bn254 import P
 from aggregator.proofs.statement import Witness
 from market import rounds
-from market.domain import NATIVE_COIN, Phase, Settlement
+from market.domain import NATIVE_COIN, REFERENCE_BIT, Phase, Settlement
 from tests.contracts.harness import Chain, refused
 from tests.contracts.scenario import Job, Scene, cid, commitment, point, stranger, y_of
 
@@ -38,6 +38,7 @@ COIN_JOB: dict[str, Any] = {
     "rounds": 2,
     "aggregator_bond": 57,
     "challenger_share_bps": 3_333,
+    "score": "reputation",
 }
 TOKEN_JOB: dict[str, Any] = {
     **COMMON,
@@ -48,9 +49,11 @@ TOKEN_JOB: dict[str, Any] = {
     "rounds": 3,
     "aggregator_bond": 1_001,
     "challenger_share_bps": 10_000,
+    "reference": True,
 }
 LIFETIME = 800
 TRAINERS = 7
+OWNER = TRAINERS + 2
 
 job_index = st.integers(0, 1)
 actor_index = st.integers(0, TRAINERS + 3)
@@ -125,6 +128,7 @@ class MarketMachine(RuleBasedStateMachine):
                 self.close(index, TRAINERS, seldom=0)
             elif phase.terminal:
                 self._many_join(index, count)
+                self.commit_reference(index, OWNER, 1 + len(job.state.rounds))
                 self.open(index, TRAINERS)
             elif phase is Phase.OPEN and not job.latest.commits:
                 for actor in range(count):
@@ -159,6 +163,15 @@ class MarketMachine(RuleBasedStateMachine):
         refusal = rounds.refusal_to_open(job.state, self.chain.now)
         self._act(job, job.calls.open(), self.actors[actor], refusal)
 
+    @rule(index=job_index, actor=st.sampled_from([OWNER, OWNER, OWNER, 0, TRAINERS]), label=st.integers(0, 9))
+    def commit_reference(self, index: int, actor: int, label: int) -> None:
+        job, sender = self.jobs[index], self.actors[actor]
+        refusal = rounds.refusal_to_commit_reference(job.state, sender, self.chain.now)
+        if not label:
+            refusal = refusal or "Market_InvalidCommitment"
+        row = point(("reference", label)) if label else (0, 0)
+        self._act(job, job.calls.commit_reference(row, cid(label)), sender, refusal)
+
     @rule(index=job_index, actor=actor_index, offset=round_offset, label=st.integers(0, 9))
     def commit(self, index: int, actor: int, offset: int, label: int) -> None:
         job, sender, now = self.jobs[index], self.actors[actor], self.chain.now
@@ -178,8 +191,12 @@ class MarketMachine(RuleBasedStateMachine):
             return
         number, total = max(job.number + offset, 0), len(job.latest.commits)
         included = (1 << total) - 1 if mask < 0 else mask
-        ys = tuple(y_of(commit.commitment) for commit in job.latest.commits if included >> commit.index & 1)
-        settlement = replace(_EMPTY, included=included, commitment_ys=ys)
+        words = [commit.commitment for commit in job.latest.commits if included >> commit.index & 1]
+        if job.latest.reference is not None and data.draw(st.booleans(), label="usable"):
+            included |= 1 << REFERENCE_BIT
+            words.append(job.latest.reference.commitment)
+        words += [] if job.previous is None else [job.previous]
+        settlement = replace(_EMPTY, included=included, commitment_ys=tuple(map(y_of, words)))
         refusal = rounds.refusal_to_settle(job.state, number, sender, included, now)
         if refusal is None:
             settlement, refusal = self._settlement(job, settlement, data)
@@ -361,8 +378,11 @@ class MarketMachine(RuleBasedStateMachine):
             figures = "Market_BudgetExceeded"
         if len(payouts) != len(chosen):
             figures = "Market_WrongLength"
-        posted = replace(settlement, payouts=tuple(payouts), next_scale_exponent=exponent)
-        wrong = data.draw(st.integers(0, 7), label="wrong y") == 0 and bool(chosen)
+        digest = bytes([data.draw(st.integers(0, 3), label="memory")]) * 32
+        aggregate = commitment(("aggregate", job.id, job.number, digest)) if any(digest) else b"\x40" + bytes(31)
+        posted = replace(settlement, payouts=tuple(payouts), next_scale_exponent=exponent, next_memory_digest=digest)
+        posted = replace(posted, aggregate_commitment=aggregate)
+        wrong = data.draw(st.integers(0, 7), label="wrong y") == 0 and bool(settlement.commitment_ys)
         if wrong:
             other_root = P - settlement.commitment_ys[0]
             posted = replace(posted, commitment_ys=(other_root, *settlement.commitment_ys[1:]))

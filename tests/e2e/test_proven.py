@@ -16,7 +16,7 @@ from aggregator.commitments import combine_blindings, commit, linear_combination
 from aggregator.errors import InvalidInput, InvalidSrs, WrongShape
 from aggregator.gram import weighted_sum
 from aggregator.proofs import open_chunk
-from market.chain.deployment import _create
+from market.chain.deployment import deploy
 from market.chain.settlements import settlement_call, verification_gas
 from market.domain import Phase, RoundSettled
 from market.errors import AuditFailed, ContractRefused, IntegrityError, NoRecipient, WrongChain
@@ -250,7 +250,7 @@ def test_a_development_string_does_not_serve_elsewhere(stage: Stage, monkeypatch
 
 def test_a_string_that_is_too_short_is_refused_by_the_owner(stage: Stage) -> None:
     short = cache.development(POWERS - 1)
-    verifier = _create(stage.w3, stage.actor("deployer").account, "GramVerifier", short.key.words())
+    verifier = deploy(stage.w3, stage.actor("deployer").account, short.key).verifier
     with pytest.raises(WrongShape, match="4818 powers"):
         stage.create(verifier=verifier)
 

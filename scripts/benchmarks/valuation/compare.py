@@ -123,7 +123,10 @@ def _reliability(rows: Sequence[Sequence[float]]) -> float | None:
 
 
 def averaged(results: Sequence[Figures]) -> list[Figures]:
-    """Return for each data set and method the means over seeds, and the lowest correlation with retraining."""
+    """Return for each data set and method the means over seeds, and the lowest correlation with retraining.
+
+    None stands for what is undefined in a seed: a correlation with values that are all equal.
+    """
     rows = []
     for data in dict.fromkeys(result["data"] for result in results):
         own = [result for result in results if result["data"] == data]
@@ -133,8 +136,8 @@ def averaged(results: Sequence[Figures]) -> list[Figures]:
 
 
 def _mean(rows: Sequence[Mapping[str, float]]) -> Figures:
-    means: Figures = {}
-    for key in rows[0]:
-        known = [value for row in rows if not math.isnan(value := row[key])]
-        means[key] = statistics.fmean(known) if known else None
-    return means | {"lowest_spearman_retraining_loss": min(row["spearman_retraining_loss"] for row in rows)}
+    columns = {key: [row[key] for row in rows] for key in rows[0]}
+    defined = {key: not any(map(math.isnan, column)) for key, column in columns.items()}
+    means: Figures = {key: statistics.fmean(column) if defined[key] else None for key, column in columns.items()}
+    lowest, key = "lowest_spearman_retraining_loss", "spearman_retraining_loss"
+    return means | {lowest: min(columns[key]) if defined[key] else None}

@@ -79,7 +79,7 @@ def test_a_quick_run_ranks_all_methods_and_resumes(tmp_path: Path) -> None:
     before = kept.read_bytes()
     assert app.main(["scores", "--quick", "--resume", str(kept), "--json", str(second)]) == 0
     assert kept.read_bytes() == before, "nothing is measured again"
-    answer = json.loads(first.read_text())
+    answer = json.loads(first.read_text(), parse_constant=pytest.fail)  # NaN is no JSON
     assert answer["scores"] == json.loads(second.read_text())["scores"]
     assert answer["label"] == "measured, not proven: never moves money"
     rows = {row["method"]: row for row in answer["scores"]}

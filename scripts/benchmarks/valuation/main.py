@@ -72,7 +72,21 @@ def run(asked: argparse.Namespace) -> Figures:
                     asked.resume.write_text("\n".join(map(json.dumps, results)) + "\n")
     wanted = [judge(result) for result in results if result["data"] in plan.data and result["seed"] < plan.seeds]
     versions = PYDVL.versions() if plan.pydvl else {}
-    return {"label": LABEL, "versions": versions, "scores": averaged(wanted), "each": wanted}
+    return {"label": LABEL, "versions": versions, "scores": averaged(wanted), "each": _without_nan(wanted)}
+
+
+def _without_nan(results: list[Figures]) -> list[Figures]:
+    """Return the figures as JSON has them: None for what is undefined."""
+    return [
+        result
+        | {
+            "methods": {
+                method: {key: None if math.isnan(value) else value for key, value in row.items()}
+                for method, row in result["methods"].items()
+            }
+        }
+        for result in results
+    ]
 
 
 def answer(asked: argparse.Namespace, figures: Figures) -> None:

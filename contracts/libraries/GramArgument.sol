@@ -45,21 +45,24 @@ abstract contract GramArgument is ReferenceString {
     /// @dev Reverts unless the proof shows the statement.
     function _verifyGram(IProofVerifier.GramStatement calldata s, bytes calldata proof) internal view {
         Proof calldata p = _proof(proof);
-        IProofVerifier.Point[] calldata commitments = s.commitments;
-        address[] calldata trainers = s.trainers;
-        uint128[] calldata stakes = s.stakes;
-        bytes calldata gram = s.gram;
-        (GramTranscript.Masked masked, bytes32 seed) =
-            GramTranscript.mask(_absorb(s, commitments, trainers, stakes, gram), _words(proof, 0, 3));
-        (GramTranscript.Correlated correlated, uint256 z) = GramTranscript.correlation(masked, _words(proof, 3, 2));
-        uint256 gamma = GramTranscript.evaluations(correlated, _words(proof, 5, 3));
-
-        _checkElements(trainers, stakes);
+        (bytes32 seed, uint256 z, uint256 gamma) = _challenges(s, proof);
         Bn254.Sum memory sum = Bn254.Sum(p.mask.x, p.mask.y, 0, 0, 0);
-        uint256 square = _addRows(sum, commitments, gram, trainers.length, seed);
-        square = addmod(square, p.maskSquare, R);
+        uint256 square = addmod(_addRows(sum, s, seed), p.maskSquare, R);
         sum.addScaled(p.correlation.x, p.correlation.y, gamma);
         _checkQuotient(sum, p.quotient, _subtractLines(sum, p, square, z, gamma));
+    }
+
+    /// @dev What the transcript gives: the seed of the lambda_i, z and gamma.
+    function _challenges(IProofVerifier.GramStatement calldata s, bytes calldata proof)
+        private
+        view
+        returns (bytes32 seed, uint256 z, uint256 gamma)
+    {
+        GramTranscript.Masked masked;
+        GramTranscript.Correlated correlated;
+        (masked, seed) = GramTranscript.mask(_absorb(s), _words(proof, 0, 3));
+        (correlated, z) = GramTranscript.correlation(masked, _words(proof, 3, 2));
+        gamma = GramTranscript.evaluations(correlated, _words(proof, 5, 3));
     }
 
     /// @dev The proof's words, each in the one encoding that it has.
@@ -92,13 +95,11 @@ abstract contract GramArgument is ReferenceString {
     /// @dev The transcript's first message: the digest of the reference string and the statement, as it lies in
     /// calldata but for the lists' offsets and lengths. That each number fits its type is checked for all at once; for
     /// the lists' elements see `_checkElements`.
-    function _absorb(
-        IProofVerifier.GramStatement calldata s,
-        IProofVerifier.Point[] calldata commitments,
-        address[] calldata trainers,
-        uint128[] calldata stakes,
-        bytes calldata gram
-    ) private view returns (GramTranscript.Stated) {
+    function _absorb(IProofVerifier.GramStatement calldata s) private view returns (GramTranscript.Stated) {
+        IProofVerifier.Point[] calldata commitments = s.commitments;
+        address[] calldata trainers = s.trainers;
+        uint128[] calldata stakes = s.stakes;
+        bytes calldata gram = s.gram;
         if (s.dimension + MASK_COEFFICIENTS > srsSize) revert Gram_DimensionTooLarge(s.dimension, srsSize);
         (uint256 buffer, uint256 message) = Transcript.newBuffer();
         bytes32 digest = srsDigest;
@@ -113,6 +114,7 @@ abstract contract GramArgument is ReferenceString {
         _requireLength("stakes", stakes.length, n);
         _requireLength("commitments", rows, n + GramMatrix.extraRows(s.hasReference, s.previous, s.history, n));
         _requireLength("gram", gram.length, GramMatrix.packedLength(n, rows - n));
+        _checkElements(trainers, stakes);
         uint256 length;
         assembly ("memory-safe") {
             mstore(add(message, 0x240), n)
@@ -155,55 +157,35 @@ abstract contract GramArgument is ReferenceString {
     function _checkElements(address[] calldata trainers, uint128[] calldata stakes) private pure {
         uint256 excess;
         assembly ("memory-safe") {
+            let anyTrainer := 0
+            let anyStake := 0
             for { let offset := shl(5, trainers.length) } offset {} {
                 offset := sub(offset, 0x20)
-                excess := or(excess, shr(160, calldataload(add(trainers.offset, offset))))
-                excess := or(excess, shr(128, calldataload(add(stakes.offset, offset))))
+                anyTrainer := or(anyTrainer, calldataload(add(trainers.offset, offset)))
+                anyStake := or(anyStake, calldataload(add(stakes.offset, offset)))
             }
+            excess := or(shr(160, anyTrainer), shr(128, anyStake))
         }
         if (excess != 0) revert Gram_DirtyWord();
-    }
-
-    /// @dev sum += sum_i lambda_i C_i over all rows; returns sum_ij lambda_i lambda_j G_ij modulo R.
-    function _addRows(
-        Bn254.Sum memory sum,
-        IProofVerifier.Point[] calldata commitments,
-        bytes calldata gram,
-        uint256 n,
-        bytes32 seed
-    ) private view returns (uint256 form) {
-        uint256 lambdas;
-        uint256 rows = commitments.length;
-        assembly ("memory-safe") {
-            lambdas := mload(0x40) // those of the updates, three zeros, those of the extra rows
-            let extras := add(lambdas, shl(5, n))
-            calldatacopy(extras, calldatasize(), 0x60)
-            mstore(0x40, add(lambdas, shl(5, add(rows, 3))))
-        }
-        uint256 extraLambdas = lambdas + 32 * (n + 3);
-        _addPoints(sum, commitments[:n], seed, 0, lambdas);
-        form = _quadraticForm(gram, lambdas, n);
-        if (rows == n) return form;
-        _addPoints(sum, commitments[n:], seed, n, extraLambdas);
-        return addmod(form, _extraForm(gram[4 * n * (n + 1):], lambdas, extraLambdas, n, rows - n), R);
     }
 
     /// @dev sum += sum_i lambda_i C_i, where lambda_i is the first 128 bits of keccak256(seed, i), for rows `first` on.
     /// Refuses infinity as an update, which is what `first` = 0 says; what is no point the precompile refuses, and burns
     /// the gas.
-    /// @param lambdas Where to write the lambda_i.
-    function _addPoints(
-        Bn254.Sum memory sum,
-        IProofVerifier.Point[] calldata points,
-        bytes32 seed,
-        uint256 first,
-        uint256 lambdas
-    ) private view {
+    /// @return lambdas Where the lambda_i lie, the last thing in memory but for three zeros after them.
+    function _addPoints(Bn254.Sum memory sum, IProofVerifier.Point[] calldata points, bytes32 seed, uint256 first)
+        private
+        view
+        returns (uint256 lambdas)
+    {
         bool valid = true;
         assembly ("memory-safe") {
+            let end := shl(5, points.length)
+            lambdas := mload(0x40)
+            mstore(0x40, add(lambdas, add(end, 0x60)))
+            calldatacopy(add(lambdas, end), calldatasize(), 0x60) // zeros
             mstore(0, seed)
             let term := add(sum, 0x40)
-            let end := shl(5, points.length)
             for { let offset := 0 } and(valid, lt(offset, end)) { offset := add(offset, 0x20) } {
                 mstore(0x20, add(first, shr(5, offset)))
                 let lambda := shr(128, keccak256(0, 0x40))
@@ -219,15 +201,31 @@ abstract contract GramArgument is ReferenceString {
         if (!valid) revert Gram_InvalidCommitment();
     }
 
+    /// @dev sum += sum_i lambda_i C_i over all rows; returns sum_ij lambda_i lambda_j G_ij modulo R.
+    function _addRows(Bn254.Sum memory sum, IProofVerifier.GramStatement calldata s, bytes32 seed)
+        private
+        view
+        returns (uint256 form)
+    {
+        uint256 n = s.trainers.length;
+        uint256 lambdas = _addPoints(sum, s.commitments[:n], seed, 0);
+        form = _quadraticForm(s.gram, lambdas);
+        uint256 extras = s.commitments.length - n;
+        if (extras == 0) return form;
+        uint256 extraLambdas = _addPoints(sum, s.commitments[n:], seed, n);
+        bytes calldata packed = s.gram[GramMatrix.packedLength(n, 0):];
+        return addmod(form, _extraForm(packed, lambdas, extraLambdas, n, extras), R);
+    }
+
     /// @dev sum_ij lambda_i lambda_j G_ij modulo R over the updates, from the packed upper triangle of 64-bit entries.
     /// Within a row the integers are exact: |lambda G| < 2^191, and there are far fewer than 2^60 of them. Four entries
     /// fill a word; where a row ends within one, what follows meets a lambda of zero.
-    /// @param lambdas See `_addRows`.
-    function _quadraticForm(bytes calldata gram, uint256 lambdas, uint256 n) private pure returns (uint256 form) {
+    /// @param lambdas See `_addPoints`.
+    function _quadraticForm(bytes calldata gram, uint256 lambdas) private pure returns (uint256 form) {
         assembly ("memory-safe") {
             let source := gram.offset
             let row := lambdas
-            for { let end := add(lambdas, shl(5, n)) } lt(row, end) {} {
+            for { let end := sub(mload(0x40), 0x60) } lt(row, end) {} {
                 let lambda := mload(row)
                 let sum := mul(lambda, sar(192, calldataload(source))) // the top 8 bytes, sign extended
                 row := add(row, 0x20)

@@ -119,7 +119,7 @@ def gaussian(view: View) -> torch.Tensor:
     """Send noise of 30 times the honest mean's size (Blanchard et al. 2017 use a fixed deviation of 200)."""
     size = float(view.honest.mean(dim=0).norm()) / view.honest.shape[1] ** 0.5
     shape = (view.byzantine, view.honest.shape[1])
-    return 30 * size * torch.randn(shape, generator=view.generator)
+    return torch.mul(torch.randn(shape, generator=view.generator), 30 * size)
 
 
 def free_rider(view: View) -> torch.Tensor:
@@ -188,7 +188,8 @@ def apart_alie(view: View) -> torch.Tensor:
     """
     row, spread = alie(view), deviation(view.honest)
     size = float(spread.norm()) / len(row) ** 0.5
-    return row + 0.5 * size * torch.randn((view.byzantine, len(row)), generator=view.generator)
+    noise = torch.randn((view.byzantine, len(row)), generator=view.generator)
+    return torch.add(row, noise, alpha=0.5 * size)
 
 
 def backdoor(view: View) -> torch.Tensor:

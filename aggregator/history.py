@@ -29,6 +29,8 @@ from aggregator.fixedpoint import BLOCK, IntVector
 from aggregator.roster import ADDRESS_BYTES, MAX_ENTRIES, successors
 
 MULTIPLIER_LIMIT = 1 << 30
+MAX_TRAINERS_WITH_SUMS = 48
+"""With more, the matrix of updates and sums may not fit a transaction: 16,777,216 gas, and 128 KiB for most nodes."""
 _EXPONENT_BYTES, _MULTIPLIER_BYTES, _POINT_BYTES = 2, 4, 64
 ENTRY_BYTES = ADDRESS_BYTES + _EXPONENT_BYTES + _MULTIPLIER_BYTES + _POINT_BYTES
 

@@ -53,12 +53,12 @@ contract GramVerifier is IProofVerifier, GramArgument, AggregateFault, Registry 
     }
 
     /// @inheritdoc IProofVerifier
-    function supportsJob(bytes32 rule, bytes32 score, uint64 dimension, bool hasReference)
+    function supportsJob(bytes32 rule, bytes32 score, uint64 dimension, bool hasReference, uint16 maxTrainers)
         external
         view
         returns (bool)
     {
-        return _knows(rule, score, hasReference) && dimension + MASK_COEFFICIENTS <= srsSize;
+        return _knows(rule, score, hasReference, maxTrainers) && dimension + MASK_COEFFICIENTS <= srsSize;
     }
 
     /// @dev sum_i w_i C_i, with the weights that have just been checked and commitments that the argument has.

@@ -605,7 +605,9 @@ contract Market is IMarket, ReentrancyGuardTransient {
     function _checkTerms(JobTerms calldata t) private view {
         if (t.token != address(0) && t.token.code.length == 0) revert Market_InvalidTerms("token");
         if (address(t.verifier).code.length == 0) revert Market_InvalidTerms("verifier");
-        if (!t.verifier.supportsJob(t.rule, t.score, t.dimension, t.hasReference)) revert Market_InvalidTerms("rule");
+        if (!t.verifier.supportsJob(t.rule, t.score, t.dimension, t.hasReference, t.maxTrainers)) {
+            revert Market_InvalidTerms("rule");
+        }
         if (t.roundBudget == 0) revert Market_InvalidTerms("roundBudget");
         if (t.rounds == 0) revert Market_InvalidTerms("rounds");
         if (t.stakeMin == 0) revert Market_InvalidTerms("stakeMin");

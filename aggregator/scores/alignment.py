@@ -92,6 +92,9 @@ class Alignment:
     the update has weight and agrees with others in this round, else 0: who stops contributing stops being paid. Where
     A is 0, all scores are, and nothing is remembered.
 
+    A is ``w^T G w``, or the sum of all x where that is more: in a round whose updates cancel, A says nothing, and no
+    round may outweigh the others by it.
+
     It promises fairness only where honest updates agree; where trainers' data are very different, it keeps noise,
     replays and zero updates from being paid, and shares the rest roughly (``docs/scores.md``). It is for models of
     some hundred parameters and more: with d below about 60, all agreement might be chance, and nobody is paid.
@@ -125,7 +128,8 @@ class Alignment:
         if square <= 0:
             return Scored((0,) * products.n, memory)
         found = novelty(products, weights, dimension)
-        running = accumulated(memory, trainers, [(value << _VALUE_BITS) // square for value in found.values])
+        unit = max(square, sum(found.values))
+        running = accumulated(memory, trainers, [(value << _VALUE_BITS) // unit for value in found.values])
         scores = tuple(
             total if agrees and weight > 0 else 0
             for total, agrees, weight in zip(running, found.agree, weights, strict=True)

@@ -13,6 +13,8 @@ from aggregator.scores.base import Scored, check_shape, weighted_sums
 from aggregator.scores.reference_utility import reference_utility, utility_hints
 
 STANDARD_DEVIATIONS = 3
+PARTS = 4
+"""phi is four times the Shapley value."""
 _VALUE_BITS = 64
 _LARGEST = 1 << 180
 """No Shapley value of updates that exist comes near; what does not exist is kept from overflowing a word."""
@@ -41,11 +43,12 @@ class ShapleyReference:
     """The running sum of Shapley values, each relative to the square of its round's aggregate.
 
     ``Phi_i <- 7/8 Phi_i + 2^64 phi_i / A``, with phi of :func:`shapley_reference_values` and ``A = w^T G w``, quotients
-    rounded toward zero, magnitudes at most 2^120. One round's values are noisy, and rounds in which little is new
-    would divide a whole budget by noise; the sum over rounds measures what a trainer has brought, and later rounds,
-    which bring less, count less. The score is ``Phi_i``; but a positive one counts as 0 where the update does not
-    point where the reference does (:func:`agree_with_reference`): who stops contributing stops being paid. Where A is
-    0, all scores are, and nothing is remembered.
+    rounded toward zero, magnitudes at most 2^120. Where the sum of all ``|phi| / 4`` is more than A, that is taken
+    for A: in a round whose updates cancel, A says nothing, and no round may outweigh the others by it. One round's
+    values are noisy, and rounds in which little is new would divide a whole budget by noise; the sum over rounds
+    measures what a trainer has brought, and later rounds, which bring less, count less. The score is ``Phi_i``; but a
+    positive one counts as 0 where the update does not point where the reference does (:func:`agree_with_reference`):
+    who stops contributing stops being paid. Where A is 0, all scores are, and nothing is remembered.
 
     Memory: the running values, 0 at first (:mod:`aggregator.running`).
     """
@@ -80,7 +83,8 @@ class ShapleyReference:
         square = aggregate_square(products, weights)
         if square <= 0:
             return Scored((0,) * products.n, memory)
-        additions = [truncated_quotient(value << _VALUE_BITS, square) for value in values]
+        unit = max(square, sum(map(abs, values)) // PARTS)
+        additions = [truncated_quotient(value << _VALUE_BITS, unit) for value in values]
         running = accumulated(memory, trainers, additions)
         agree = agree_with_reference(products, dimension)
         scores = tuple(total if agrees else min(total, 0) for total, agrees in zip(running, agree, strict=True))

@@ -124,7 +124,10 @@ interface IProofVerifier {
     /// @param evidence An encoding of the verifier's own; see AggregateFault.Evidence.
     function verifyFault(AggregateClaim calldata aggregate, bytes calldata evidence) external view;
 
-    /// @notice Whether jobs with this rule, score and dimension, and with a reference or without, can be settled through
-    /// this verifier.
-    function supportsJob(bytes32 rule, bytes32 score, uint64 dimension, bool hasReference) external view returns (bool);
+    /// @notice Whether jobs with this rule, score and dimension, with a reference or without, and with at most so many
+    /// trainers, can be settled through this verifier.
+    function supportsJob(bytes32 rule, bytes32 score, uint64 dimension, bool hasReference, uint16 maxTrainers)
+        external
+        view
+        returns (bool);
 }

@@ -12,6 +12,8 @@ import {Settling} from "./Settling.sol";
 abstract contract Registry {
     /// @dev Id of the score that splits the part of a budget that does not depend on the reference.
     bytes32 private constant FLOOR = "alignment";
+    /// @dev With more trainers, a settlement with running sums may pass what a transaction may use, or nodes take.
+    uint256 private constant MAX_WITH_SUMS = 48;
 
     bytes32[] private _rules;
     bytes32[] private _scores;
@@ -51,10 +53,12 @@ abstract contract Registry {
         return _scores;
     }
 
-    /// @dev Whether rule and score are known, and the reference is there where one of them reads it.
-    function _knows(bytes32 rule, bytes32 score, bool hasReference) internal view returns (bool) {
+    /// @dev Whether rule and score are known, the reference is there where one of them reads it, and a settlement fits a
+    /// transaction.
+    function _knows(bytes32 rule, bytes32 score, bool hasReference, uint256 maxTrainers) internal view returns (bool) {
         (IRule r, IScore s) = (ruleOf[rule], scoreOf[score]);
         if (address(r) == address(0) || address(s) == address(0)) return false;
+        if (maxTrainers > MAX_WITH_SUMS && r.needsHistory()) return false;
         return hasReference || !(r.needsReference() || s.needsReference());
     }
 

@@ -9,7 +9,7 @@ import {Residuals} from "../libraries/Residuals.sol";
 import {Running} from "../libraries/Running.sol";
 
 /// @title Agreement with independent others, running over the rounds: the score that divides the payment floor.
-/// @dev F_i <- 7/8 F_i + 2^64 x_i / (w^T G w), with x_i = w_i (c_i max(0, sum_j q_j K'_ij - T_i) >> 32): K' is the kernel of
+/// @dev F_i <- 7/8 F_i + 2^64 x_i / max(w^T G w, sum of all x), with x_i = w_i (c_i max(0, sum_j q_j K'_ij - T_i) >> 32): K' is the kernel of
 /// Residuals.addProductsAndKernel, with the previous aggregate projected out, and T_i = 3 isqrt(g'_ii B_i / d), B_i =
 /// |sum of q_j u'_j over all others|^2. The score is F_i, at most 2^120, where w_i > 0 and sum_j q_j K_ij > 0 with the
 /// previous aggregate left in, else 0. c and q shorten updates longer than the median. The same as
@@ -47,6 +47,7 @@ contract Alignment is IScore {
         if (square <= 0) return (new int256[](n), memoryBefore);
         uint256 agree = _agree(rows);
         int256[] memory values = _novelty(rows, round);
+        square = _unit(values, square);
         uint256 taken;
         (scores, taken) = Running.recall(memoryBefore, round.trainers);
         for (uint256 i = 0; i < n; ++i) {
@@ -56,6 +57,15 @@ contract Alignment is IScore {
         for (uint256 i = 0; i < n; ++i) {
             if ((agree >> i) & 1 == 0) scores[i] = 0;
         }
+    }
+
+    /// @dev What a round's values are measured by: no round outweighs the others because its updates cancel.
+    function _unit(int256[] memory values, int256 square) private pure returns (int256) {
+        int256 sum = 0;
+        for (uint256 i = 0; i < values.length; ++i) {
+            sum += values[i];
+        }
+        return sum > square ? sum : square;
     }
 
     /// @dev Bit i set: update i has weight and points where others point, the previous aggregate left in.

@@ -7,10 +7,11 @@ import {Residuals} from "../libraries/Residuals.sol";
 import {Running} from "../libraries/Running.sol";
 
 /// @title Exact Shapley values of the quadratic utility against the owner's reference row, running over the rounds.
-/// @dev Phi_i <- 7/8 Phi_i + 2^64 phi_i / (w^T G w), with phi_i = q_i (4 t_i - (G' q)_i), four times the Shapley value,
-/// and t_i = <r', u'_i> |a| / |r'|. The score is Phi_i, at most 2^120, or 0 where that is positive and the update does not
-/// point where r does. The weights q are the rule's, long updates shortened; dashes: the previous aggregate is projected out. The same as
-/// aggregator/scores/shapley_reference.py. Memory: running values. Hint: the weighted median of the squared norms.
+/// @dev Phi_i <- 7/8 Phi_i + 2^64 phi_i / A, with phi_i = q_i (4 t_i - (G' q)_i), four times the Shapley value, t_i =
+/// <r', u'_i> |a| / |r'|, and A the larger of w^T G w and the sum of all |phi| / 4. The score is Phi_i, at most 2^120, or 0
+/// where that is positive and the update does not point where r does. The weights q are the rule's, long updates
+/// shortened; dashes: the previous aggregate is projected out. The same as aggregator/scores/shapley_reference.py.
+/// Memory: running values. Hint: the weighted median of the squared norms.
 contract ShapleyReference is IScore {
     using Residuals for Residuals.Rows;
 
@@ -48,6 +49,7 @@ contract ShapleyReference is IScore {
         rows.clip(hints, TIMES_MEDIAN);
         rows.addProducts(round.gram);
         int256[] memory values = _values(rows, round);
+        square = _unit(values, square);
         uint256 taken;
         (scores, taken) = Running.recall(memoryBefore, round.trainers);
         for (uint256 i = 0; i < n; ++i) {
@@ -58,6 +60,15 @@ contract ShapleyReference is IScore {
         for (uint256 i = 0; i < n; ++i) {
             if (scores[i] > 0 && (agree >> i) & 1 == 0) scores[i] = 0;
         }
+    }
+
+    /// @dev What a round's values are measured by: no round outweighs the others because its updates cancel.
+    function _unit(int256[] memory values, int256 square) private pure returns (int256) {
+        int256 sum = 0;
+        for (uint256 i = 0; i < values.length; ++i) {
+            sum += values[i] < 0 ? -values[i] : values[i];
+        }
+        return sum / 4 > square ? sum / 4 : square;
     }
 
     /// @dev phi_i; all 0 where a or r' has no length.

@@ -9,6 +9,7 @@ from pathlib import Path
 from aggregator.errors import InvalidInput
 from aggregator.fixedpoint import initial_scale_exponent
 from aggregator.gram import check_dimension
+from aggregator.history import MAX_TRAINERS_WITH_SUMS
 from aggregator.rules import DEFAULT_RULE, DEFAULT_RULE_WITHOUT_REFERENCE, RULES, Rule, get_rule
 from aggregator.scores import DEFAULT_SCORE, DEFAULT_SCORE_WITHOUT_REFERENCE, SCORES, Score, get_score
 from market.chain.market import MarketClient
@@ -154,6 +155,12 @@ def create_job(
         If the owner cannot pay the escrow.
 
     """
+    if get_rule(request.split.rule).needs_history and request.max_trainers > MAX_TRAINERS_WITH_SUMS:
+        raise ConfigError(
+            f"a job by {request.split.rule} has at most {MAX_TRAINERS_WITH_SUMS} trainers: a settlement would not fit a "
+            "transaction",
+            hint=f"use --max-trainers {MAX_TRAINERS_WITH_SUMS}",
+        )
     task = load_task(request.task)
     model = task.init_model(request.seed)
     schema, vector = ModelSchema.of(model), flatten(model)

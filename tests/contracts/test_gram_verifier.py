@@ -9,6 +9,7 @@ import pytest
 from web3.contract import Contract
 
 from aggregator.bn254 import GENERATOR, P, R
+from aggregator.history import MAX_TRAINERS_WITH_SUMS
 from aggregator.proofs import Statement
 from aggregator.srs import VerifyingKey, development_srs
 from market.chain.anvil import Anvil
@@ -68,9 +69,9 @@ def test_a_settlement_is_of_this_chain_and_the_argument_alone_of_any(chain: Chai
 
 
 def test_jobs_are_supported_up_to_the_room_in_the_reference_string(chain: Chain, gram_verifier: Contract) -> None:
-    def supported(rule: str, score: str, dimension: int, *, reference: bool = False) -> bool:
+    def supported(rule: str, score: str, dimension: int, *, reference: bool = False, trainers: int = 64) -> bool:
         ask = gram_verifier.functions.supportsJob
-        return bool(chain.call(ask(word(rule), word(score), dimension, reference)))
+        return bool(chain.call(ask(word(rule), word(score), dimension, reference, trainers)))
 
     assert supported("multi-krum", "shapley", 72)
     assert supported("mean", "shapley", 1)
@@ -82,6 +83,8 @@ def test_jobs_are_supported_up_to_the_room_in_the_reference_string(chain: Chain,
     assert not supported("fltrust", "shapley", 72)
     assert supported("mean", "shapley-reference", 72, reference=True)
     assert not supported("mean", "shapley-reference", 72)
+    assert supported("foolsgold", "shapley", 72, trainers=MAX_TRAINERS_WITH_SUMS)
+    assert not supported("foolsgold", "shapley", 72, trainers=MAX_TRAINERS_WITH_SUMS + 1)
 
 
 # -- rules and scores -------------------------------------------------------------------------------------------------

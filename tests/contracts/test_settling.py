@@ -128,9 +128,9 @@ def _products(matrix: Sequence[Sequence[int]], layout: Layout | None = None) -> 
 def test_ids_of_rules_and_scores_are_those_of_the_core(chain: Chain, verifier: Contract) -> None:
     ask, pairs = verifier.functions.supportsJob, [(rule, SCORES["shapley"]) for rule in SETTLING_RULES]
     for rule, score in [*pairs, *((RULES["mean"], score) for score in SETTLING_SCORES)]:
-        assert chain.call(ask(word(rule.id), word(score.id), 1, True))
+        assert chain.call(ask(word(rule.id), word(score.id), 1, True, 48))
         needed = rule.needs_reference or score.needs_reference
-        assert chain.call(ask(word(rule.id), word(score.id), 1, False)) is not needed
+        assert chain.call(ask(word(rule.id), word(score.id), 1, False, 48)) is not needed
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_ids_of_rules_and_scores_are_those_of_the_core(chain: Chain, verifier: C
     [("median", "shapley"), ("mean", "sharpley"), ("mean ", "shapley"), ("krum", "shapley"), ("", "")],
 )
 def test_other_rules_and_scores_are_refused(rule: str, score: str, chain: Chain, verifier: Contract) -> None:
-    assert not chain.call(verifier.functions.supportsJob(word(rule), word(score), 1, True))
+    assert not chain.call(verifier.functions.supportsJob(word(rule), word(score), 1, True, 48))
     claim = with_gram(small_claim(), rule=word(rule), score=word(score))
     known = rule in {one.id for one in SETTLING_RULES}
     with refused("Registry_UnknownScore" if known else "Registry_UnknownRule"):

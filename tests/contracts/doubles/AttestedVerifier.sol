@@ -28,7 +28,11 @@ contract AttestedVerifier is IProofVerifier, Registry {
     }
 
     /// @inheritdoc IProofVerifier
-    function supportsJob(bytes32 rule, bytes32 score, uint64, bool hasReference) external view returns (bool) {
-        return _knows(rule, score, hasReference);
+    function supportsJob(bytes32 rule, bytes32 score, uint64, bool hasReference, uint16 maxTrainers)
+        external
+        view
+        returns (bool)
+    {
+        return _knows(rule, score, hasReference, maxTrainers);
     }
 }

@@ -22,7 +22,7 @@ contract BindingVerifier is IProofVerifier {
     }
 
     /// @inheritdoc IProofVerifier
-    function supportsJob(bytes32, bytes32, uint64, bool) external pure returns (bool) {
+    function supportsJob(bytes32, bytes32, uint64, bool, uint16) external pure returns (bool) {
         return true;
     }
 }

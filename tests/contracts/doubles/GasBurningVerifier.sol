@@ -20,7 +20,7 @@ contract GasBurningVerifier is IProofVerifier {
     }
 
     /// @inheritdoc IProofVerifier
-    function supportsJob(bytes32, bytes32, uint64, bool) external pure returns (bool) {
+    function supportsJob(bytes32, bytes32, uint64, bool, uint16) external pure returns (bool) {
         return true;
     }
 }

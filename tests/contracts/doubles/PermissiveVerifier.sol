@@ -12,7 +12,7 @@ contract PermissiveVerifier is IProofVerifier {
     function verifyFault(AggregateClaim calldata, bytes calldata) external view {}
 
     /// @inheritdoc IProofVerifier
-    function supportsJob(bytes32, bytes32, uint64, bool) external pure returns (bool) {
+    function supportsJob(bytes32, bytes32, uint64, bool, uint16) external pure returns (bool) {
         return true;
     }
 }

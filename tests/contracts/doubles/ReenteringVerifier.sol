@@ -26,7 +26,7 @@ contract ReenteringVerifier {
     }
 
     /// @dev Same selector as IProofVerifier.supportsJob.
-    function supportsJob(bytes32, bytes32, uint64, bool) external pure returns (bool) {
+    function supportsJob(bytes32, bytes32, uint64, bool, uint16) external pure returns (bool) {
         return true;
     }
 

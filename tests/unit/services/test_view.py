@@ -37,7 +37,8 @@ def settled_round(rule: str, byzantine: int, *, included: int | None = None, wil
     gram = gram_matrix(chosen, bits=16)
     rules = RoundRules(rule, "shapley", byzantine, DIMENSION, 16, 5, 10**18)
     addresses = [bytes([place]) * 20 for place in range(len(chosen))]
-    outcome = settle(rules, Products.of_updates(gram.tolist()), [10] * len(chosen), scale_exponent=0, trainers=addresses)
+    products = Products.of_updates(gram.tolist())
+    outcome = settle(rules, products, [10] * len(chosen), scale_exponent=0, trainers=addresses)
     settlement = posted(mask, gram, outcome.weights, outcome.scores, outcome.payouts)
     commits = tuple(
         UpdateCommitted(1, 1, trainer, place, bytes([place]), b"", 1) for place, trainer in enumerate(TRAINERS)

@@ -95,6 +95,11 @@ library Residuals {
         return rows.cells[COLUMNS * i + SQUARE];
     }
 
+    /// @dev Whether an update is the previous aggregate but for 1/32 of its square: what is left of it is rounding.
+    function replays(Rows memory rows, uint256 i) internal pure returns (bool) {
+        return rows.cells[COLUMNS * i + SQUARE] << 5 <= rows.cells[COLUMNS * i + PLAIN_SQUARE];
+    }
+
     function sum(Rows memory rows, uint256 i) internal pure returns (int256) {
         return rows.cells[COLUMNS * i + SUM];
     }

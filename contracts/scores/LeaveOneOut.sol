@@ -44,6 +44,7 @@ contract LeaveOneOut is IScore {
         for (uint256 i = 0; i < scores.length; ++i) {
             int256 weight = rows.weight(i);
             scores[i] = weight * (4 * scores[i] - 2 * rows.sum(i) + weight * rows.squareOf(i));
+            if (scores[i] > 0 && rows.replays(i)) scores[i] = 0;
         }
         return (scores, "");
     }

@@ -157,8 +157,8 @@ def create_job(
     """
     if get_rule(request.split.rule).needs_history and request.max_trainers > MAX_TRAINERS_WITH_SUMS:
         raise ConfigError(
-            f"a job by {request.split.rule} has at most {MAX_TRAINERS_WITH_SUMS} trainers: a settlement would not fit a "
-            "transaction",
+            f"a job by {request.split.rule} has at most {MAX_TRAINERS_WITH_SUMS} trainers: "
+            "a settlement would not fit a transaction",
             hint=f"use --max-trainers {MAX_TRAINERS_WITH_SUMS}",
         )
     task = load_task(request.task)

@@ -16,7 +16,7 @@ from scripts.benchmarks.process import Figures
 POINTS = 0.02
 """How far below the attack-free run the final accuracy may be."""
 ADAPTIVE_POINTS = 0.06
-"""For an attacker that sees all honest updates, the reference and the rule, and tries its rows on it: measured 0.045."""
+"""For an attacker that sees honest updates, reference and rule, and tries its rows on them: measured 0.045."""
 BASE = Cell(data="digits", split="dirichlet:1.0", honest=8, byzantine=2, root=100, steps=300, rule=DEFAULT_RULE)
 
 pytestmark = pytest.mark.slow

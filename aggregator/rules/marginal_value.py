@@ -16,6 +16,8 @@ from aggregator.running import recall, remember, saturated
 
 KEPT, OF = 49, 50
 """The share of a running value that a round leaves as it was: 0.98."""
+NOW = 4
+"""How many times a round counts in its own decision."""
 VALUE_BITS = 64
 """Running values are in units of ``2**-64``."""
 
@@ -31,7 +33,8 @@ class MarginalValue:
     or label flips, IPM) lose by the first part, colluders that pile up in one direction (ALIE) by the second; honest
     trainers with classes of their own agree with r and cancel each other. Honest trainers with like data pile up,
     too: so the (f + 1)-th largest pile counts for nothing, and at most f trainers are held to it. One round's sign is
-    noisy, so the running mean over rounds decides. In exact integers, with b the stakes' shares of all n, M the
+    noisy, so the running mean over rounds decides, with this round counted four times: what an update does now weighs
+    more than what its trainer did in any other round. In exact integers, with b the stakes' shares of all n, M the
     stake-weighted lower median of the squared norms, ``L(x) = floor(2**32 sqrt(x))``, and quotients rounded toward
     zero, ::
 
@@ -41,10 +44,11 @@ class MarginalValue:
         p_i = (2**64 s_i / L(M)) / L(G_ii)                                (pile, in units of 2**-32)
         x_i = t_i - 2 max(0, p_i - max(0, P)),  P the (f + 1)-th largest p_i
         y_i = 2**64 x_i / floor(sqrt(sum of x_j**2))                      (no round moves a value by more than 1)
-        e_i = (49 e_i + y_i) / 50
+        v_i = 49 e_i + 4 y_i                                              (decides now, with e_i as it was)
+        e_i = (49 e_i + y_i) / 50                                         (is remembered)
 
     t_i and p_i are 0 for a zero update, and p_i where M = 0; f is capped at ``(n - 1) // 2``.
-    Accepted are updates with ``e_i > 0``, unless zero. Where there is none, as when r says nothing that late in a job,
+    Accepted are updates with ``v_i > 0``, unless zero. Where there is none, as when r says nothing that late in a job,
     the n - f largest values are, equal ones in the order of positions, again unless zero: the model never freezes.
     Weights are the stakes' shares among the accepted, times c_i.
 
@@ -96,13 +100,12 @@ class MarginalValue:
             agreement - 2 * max(0, pile - allowed)
             for agreement, pile in zip(_agreements(products, reference), piles, strict=True)
         ]
-        values = [
-            saturated(truncated_quotient(KEPT * old + new, OF))
-            for old, new in zip(values, _normalised(now), strict=True)
-        ]
-        accepted = _positive(values, squares)
+        moves = _normalised(now)
+        decisive = [KEPT * old + NOW * new for old, new in zip(values, moves, strict=True)]
+        values = [saturated(truncated_quotient(KEPT * old + new, OF)) for old, new in zip(values, moves, strict=True)]
+        accepted = _positive(decisive, squares)
         if not any(accepted):
-            accepted = _foremost(values, squares, byzantine)
+            accepted = _foremost(decisive, squares, byzantine)
         return _weighed(accepted, stakes, clips, remember(memory, trainers, values))
 
     def hints(

@@ -9,12 +9,12 @@ from aggregator.errors import InvalidInput
 from aggregator.scores.alignment import Alignment
 from aggregator.scores.base import Score, Scored
 from aggregator.scores.cosine import COSINE
-from aggregator.scores.leave_one_out import LEAVE_ONE_OUT
+from aggregator.scores.leave_one_out import LeaveOneOut
 from aggregator.scores.reputation import Reputation
 from aggregator.scores.shapley import SHAPLEY
 from aggregator.scores.shapley_reference import ShapleyReference
 
-_ALL: tuple[Score, ...] = (ShapleyReference(), SHAPLEY, Alignment(), COSINE, LEAVE_ONE_OUT, Reputation())
+_ALL: tuple[Score, ...] = (ShapleyReference(), SHAPLEY, Alignment(), COSINE, LeaveOneOut(), Reputation())
 SCORES: Mapping[str, Score] = MappingProxyType({score.id: score for score in _ALL})
 
 

@@ -87,10 +87,6 @@ class Score(Protocol):
         ...
 
 
-def _nothing(products: Products, weights: Sequence[int]) -> bytes:  # noqa: ARG001
-    return b""
-
-
 @dataclass(frozen=True, slots=True)
 class Formula:
     """A score that follows from products and weights alone: no memory.
@@ -99,8 +95,6 @@ class Formula:
     ----------
     compute
         The formula.
-    ask
-        The hints.
 
     """
 
@@ -108,7 +102,6 @@ class Formula:
     compute: Callable[[Products, Sequence[int]], tuple[int, ...]]
     needs_reference: bool = False
     settles: bool = True
-    ask: Callable[[Products, Sequence[int]], bytes] = _nothing
 
     def score(
         self,
@@ -125,15 +118,15 @@ class Formula:
 
     def hints(
         self,
-        products: Products,
-        weights: Sequence[int],
+        products: Products,  # noqa: ARG002
+        weights: Sequence[int],  # noqa: ARG002
         *,
         trainers: Sequence[bytes] = (),  # noqa: ARG002
         memory: bytes = b"",  # noqa: ARG002
         dimension: int = 1,  # noqa: ARG002
     ) -> bytes:
-        """Return what the formula's contract wants."""
-        return self.ask(products, weights)
+        """Return nothing: the contract computes all there is."""
+        return b""
 
 
 def check_shape(products: Products, weights: Sequence[int], trainers: Sequence[bytes] | None = None) -> None:

@@ -95,11 +95,6 @@ library Residuals {
         return rows.cells[COLUMNS * i + SQUARE];
     }
 
-    /// @dev Whether an update is the previous aggregate but for 1/32 of its square: what is left of it is rounding.
-    function replays(Rows memory rows, uint256 i) internal pure returns (bool) {
-        return rows.cells[COLUMNS * i + SQUARE] << 5 <= rows.cells[COLUMNS * i + PLAIN_SQUARE];
-    }
-
     function sum(Rows memory rows, uint256 i) internal pure returns (int256) {
         return rows.cells[COLUMNS * i + SUM];
     }
@@ -277,15 +272,24 @@ library Residuals {
     }
 
     /// @dev Bit i set: <r, u_i> is above 3 |r| |u_i| / sqrt(d), three standard deviations of noise in place of u_i, for a
-    /// round with a reference row r; nothing is projected out. Squares of products are below 2^188.
-    function agreeWithReference(Rows memory rows, IRule.Round calldata round) internal pure returns (uint256 agree) {
+    /// round with a reference row r. Squares of products are below 2^190.
+    /// @param projected Whether the previous aggregate is projected out of both, if `read` was told to.
+    function agreeWithReference(Rows memory rows, IRule.Round calldata round, bool projected)
+        internal
+        pure
+        returns (uint256 agree)
+    {
         uint256 n = rows.updates;
         uint256 first = GramMatrix.packedLength(n, 0);
-        int256 limit = 9 * _int128(round.gram, first + 16 * n);
+        int256 along =
+            projected && round.previous ? _int128(round.gram, first + 16 * (2 * n + 1)) : int256(0);
+        int256 limit = 9 * (_int128(round.gram, first + 16 * n) - along * along / rows.square);
         int256 dimension = int256(uint256(round.dimension));
+        uint256 column = projected ? SQUARE : PLAIN_SQUARE;
         for (uint256 i = 0; i < n; ++i) {
-            int256 product = _int128(round.gram, first + 16 * i);
-            if (product > 0 && dimension * product * product > limit * rows.cells[COLUMNS * i + PLAIN_SQUARE]) {
+            int256 shared = along * rows.cells[COLUMNS * i + PREVIOUS] / rows.square;
+            int256 product = _int128(round.gram, first + 16 * i) - shared;
+            if (product > 0 && dimension * product * product > limit * rows.cells[COLUMNS * i + column]) {
                 agree |= 1 << i;
             }
         }

@@ -54,12 +54,13 @@ contract MarginalValue is IRule {
         memoryAfter = memoryBefore;
         bool told = round.hasReference && PackedGram.extraSquare(round.gram, n) != 0;
         Weighing.checkLength(hints, told ? 2 : 1);
+        int256[] memory decisive = values;
         if (told) {
-            _move(values, _marginals(round, squares, clips, hints));
+            decisive = _move(values, _marginals(round, squares, clips, hints));
             memoryAfter = Running.remember(memoryBefore, round.trainers, taken, values);
         }
-        accepted = _positive(values, squares);
-        if (accepted == 0) accepted = told ? _foremost(values, squares, round.byzantine) : (1 << n) - 1;
+        accepted = _positive(decisive, squares);
+        if (accepted == 0) accepted = told ? _foremost(decisive, squares, round.byzantine) : (1 << n) - 1;
         weights = Clipping.shares(accepted, round.stakes, clips);
     }
 
@@ -120,9 +121,11 @@ contract MarginalValue is IRule {
         if (larger > f || asLarge <= f) revert MarginalValue_WrongPile(value);
     }
 
-    /// @dev e_i <- (49 e_i + 2^64 x_i / floor(sqrt(sum of x_j^2))) / 50, quotients toward zero. The squares' sum is below
-    /// 2^(8 + 194), and remembered values below 2^127.
-    function _move(int256[] memory values, int256[] memory x) private pure {
+    /// @dev e_i <- (49 e_i + y_i) / 50 with y_i = 2^64 x_i / floor(sqrt(sum of x_j^2)), quotients toward zero. The squares'
+    /// sum is below 2^(8 + 194), and remembered values below 2^127.
+    /// @return decisive 49 e_i + 4 y_i with e_i as it was: in its own decision a round counts four times.
+    function _move(int256[] memory values, int256[] memory x) private pure returns (int256[] memory decisive) {
+        decisive = new int256[](x.length);
         unchecked {
             int256 sum = 0;
             for (uint256 i = 0; i < x.length; ++i) {
@@ -131,6 +134,7 @@ contract MarginalValue is IRule {
             int256 norm = int256(Math.sqrt(uint256(sum)));
             for (uint256 i = 0; i < x.length; ++i) {
                 int256 moved = norm == 0 ? int256(0) : (x[i] << VALUE_BITS) / norm;
+                decisive[i] = KEPT * values[i] + 4 * moved;
                 values[i] = Running.saturated((KEPT * values[i] + moved) / OF);
             }
         }

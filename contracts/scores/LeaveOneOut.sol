@@ -41,10 +41,11 @@ contract LeaveOneOut is IScore {
         bool known;
         (scores, known) = rows.towardReference(round);
         if (!known) return (scores, "");
+        uint256 agree = rows.agreeWithReference(round, true);
         for (uint256 i = 0; i < scores.length; ++i) {
             int256 weight = rows.weight(i);
             scores[i] = weight * (4 * scores[i] - 2 * rows.sum(i) + weight * rows.squareOf(i));
-            if (scores[i] > 0 && rows.replays(i)) scores[i] = 0;
+            if (scores[i] > 0 && (agree >> i) & 1 == 0) scores[i] = 0;
         }
         return (scores, "");
     }

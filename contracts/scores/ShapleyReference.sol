@@ -56,7 +56,7 @@ contract ShapleyReference is IScore {
             scores[i] = Running.accumulated(scores[i], (values[i] << 64) / square);
         }
         memoryAfter = Running.remember(memoryBefore, round.trainers, taken, scores);
-        uint256 agree = rows.agreeWithReference(round);
+        uint256 agree = rows.agreeWithReference(round, false);
         for (uint256 i = 0; i < n; ++i) {
             if (scores[i] > 0 && (agree >> i) & 1 == 0) scores[i] = 0;
         }

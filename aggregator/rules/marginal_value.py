@@ -57,7 +57,7 @@ class MarginalValue:
     job's first rounds, all updates are accepted: centred clipping.
 
     Memory: the running values e, 0 at first (:mod:`aggregator.running`). Nobody gets rid of a value by staying away; a
-    new address costs a stake. Cost: O(n^2), no iterations.
+    new address needs a stake. Cost: O(n^2), no iterations.
     """
 
     id: str = "marginal-value"

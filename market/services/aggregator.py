@@ -12,17 +12,19 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from eth_account.signers.local import LocalAccount
 
 from aggregator.bn254 import decompress
-from aggregator.commitments import check_commitments, combine_blindings
+from aggregator.commitments import Blinding, check_commitments, combine_blindings
 from aggregator.errors import GramercyError, InvalidInput, RuleNotApplicable
 from aggregator.gram import weighted_sum
 from aggregator.randomness import SEED_BYTES
 from aggregator.rules import get_rule
 from market import rounds
 from market.domain import REFERENCE_BIT, Address, Phase, RoundOpened, UpdateCommitted
-from market.errors import ContractRefused, IntegrityError, StorageError, StorageUnavailable, UnknownCid
+from market.errors import ContractRefused, IntegrityError, PayloadError, StorageError, StorageUnavailable, UnknownCid
 from market.rounds import RoundState
 from market.services.encryption import EncryptionKey, EncryptionKeys, publish
 from market.services.history import SumKeeper
@@ -303,6 +305,10 @@ class Aggregator:
             If an included payload cannot be opened with our keys, or does not open its commitment.
 
         """
+        aggregate, blinding = self._recomputed(state)
+        return pack_aggregate(aggregate, blinding, {})
+
+    def _recomputed(self, state: RoundState) -> tuple[npt.NDArray[np.int64], Blinding]:
         if state.settled is None:
             raise ContractRefused(f"round {state.number} is not settled", error="Market_WrongPhase")
         opened = [self._open_update(state, commit) for commit in state.included]
@@ -310,7 +316,7 @@ class Aggregator:
             raise InvalidInput("an included payload does not match its commitment on chain")
         weights = state.settled.settlement.weights
         aggregate = weighted_sum([update.entries for update in opened], weights)
-        return pack_aggregate(aggregate, combine_blindings(weights, [update.blinding for update in opened]), {})
+        return aggregate, combine_blindings(weights, [update.blinding for update in opened])
 
     def gather(self, state: RoundState, *, patient: bool = True) -> Gathered:
         """Fetch and check every committed payload; what is wrong with one excludes that one, with the reason.
@@ -431,14 +437,22 @@ class Aggregator:
         inputs, before, row = self._inputs(state), self.job.state.settled_before(state.number), gathered.reference
         previous = None
         if before is not None and inputs.previous is not None:
-            aggregate = self.job.aggregate(before)
-            previous = (aggregate.entries, aggregate.blinding)
+            previous = self._aggregate_of(before)
         compared = gathered.opened if self._compares_sums else ()
         return ExtraRows(
             reference=None if row is None else (row.entries, row.blinding),
             previous=previous,
             history=tuple(self._sums.row(state, inputs.carried, update) for update in compared),
         )
+
+    def _aggregate_of(self, before: RoundState) -> tuple[npt.NDArray[np.int64], Blinding]:
+        """Return a settled round's aggregate, recomputed where who settled it published none, or a false one."""
+        try:
+            found = self.job.aggregate(before)
+        except (StorageError, PayloadError) as error:
+            self.report("recomputing", {"round": before.number, "reason": error.message})
+            return self._recomputed(before)
+        return found.entries, found.blinding
 
     def _recorded(self, state: RoundState) -> PreparedSettlement | None:
         """Return what was prepared for this round before, with its aggregate's file."""

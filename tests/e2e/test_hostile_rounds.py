@@ -104,3 +104,16 @@ def test_an_aggregate_is_published_only_once_it_is_on_chain(stage: Stage, monkey
     assert first.step()
     assert second.step(), "somebody else settled"
     assert [stage.storage.has(cid) for cid in cids] == [False, True]
+
+
+@pytest.mark.slow
+def test_an_aggregate_that_nobody_can_fetch_is_made_again_for_the_next_round(stage: Stage) -> None:
+    stage.create(rounds=2, byzantine=1, min_trainers=5)
+    honest = stage.joined(*HONEST)
+    state = stage.settled(*honest)
+    assert state.settled is not None
+    stage.storage.unpin(Cid.parse(state.settled.settlement.aggregate_cid))
+    stage.storage.collect_garbage()
+    later = stage.settled(*honest)
+    assert later.settled is not None
+    assert [told["round"] for told in stage.told.named("recomputing")] == [1]

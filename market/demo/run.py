@@ -119,7 +119,7 @@ def run_demo(plan: DemoPlan, console: Console, *, quiet: bool = False) -> DemoRe
 
     """
     load_task(plan.task)
-    _ = plan.split
+    _ = plan.split  # a rule or score that cannot settle shows before anything is started
     for attack in plan.attacks:
         make_behaviour(attack)
     started = time.monotonic()

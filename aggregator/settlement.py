@@ -117,7 +117,7 @@ def settle(
     floor_bps = BASIS_POINTS if unusable else rules.floor_bps
     floor, floor_hints = Scored((0,) * products.n, memory.floor), b""
     if floor_bps:
-        weights = floor_weights(decision, stakes, needs_reference=rule.needs_reference, byzantine=rules.byzantine)
+        weights = floor_weights(decision.accepted, stakes, byzantine=rules.byzantine)
         floor, floor_hints = ask(get_score(FLOOR_SCORE), weights, memory.floor)
     scored, score_hints = Scored(floor.scores, memory.score), b""
     if not unusable:

@@ -48,13 +48,14 @@ class MarginalValue:
         e_i = (49 e_i + y_i) / 50                                         (is remembered)
 
     t_i and p_i are 0 for a zero update, and p_i where M = 0; f is capped at ``(n - 1) // 2``.
-    Accepted are updates with ``v_i > 0``, unless zero. Where there is none, as when r says nothing that late in a job,
-    the n - f largest values are, equal ones in the order of positions, again unless zero: the model never freezes.
-    Weights are the stakes' shares among the accepted, times c_i.
+    Weighed are updates with ``v_i > 0``: by the stakes' shares among them, times c_i. Accepted are these, and in any
+    case those with the n - f largest v_i, equal ones in the order of positions: so a reference that says nothing, or is
+    hostile, keeps f trainers at most from the floor of the pay (:mod:`aggregator.payouts`). Where no v_i is positive,
+    the accepted are weighed: the model never freezes. Zero updates are neither counted nor accepted.
 
     Only r's direction counts: how far the owner trained it says nothing. *Without a reference row* (the owner's was
-    unusable), or with one of zeros, the running values stay as they are, and decide. Where none is positive, as in a
-    job's first rounds, all updates are accepted: centred clipping.
+    unusable), or with one of zeros, the running values stay as they are, and decide in the same way. Where none is
+    positive, as in a job's first rounds, all updates are accepted and weighed: centred clipping.
 
     Memory: the running values e, 0 at first (:mod:`aggregator.running`). Nobody gets rid of a value by staying away; a
     new address needs a stake. Cost: O(n^2), no iterations.
@@ -86,27 +87,13 @@ class MarginalValue:
             If the memory is not one that this rule returned.
 
         """
-        squares = _squares(products, stakes, trainers)
-        limit = lower_median(squares, stakes)
-        clips = clip_factors(squares, limit)
-        values = recall(memory, trainers)
-        reference = _direction(products)
-        if reference is None:
-            accepted = _positive(values, squares)
-            return _weighed(accepted if any(accepted) else [True] * products.n, stakes, clips, memory)
-        piles = _piles(products, stakes, clips, limit)
-        allowed = max(0, _largest_held(piles, byzantine))
-        now = [
-            agreement - 2 * max(0, pile - allowed)
-            for agreement, pile in zip(_agreements(products, reference), piles, strict=True)
-        ]
-        moves = _normalised(now)
-        decisive = [KEPT * old + NOW * new for old, new in zip(values, moves, strict=True)]
-        values = [saturated(truncated_quotient(KEPT * old + new, OF)) for old, new in zip(values, moves, strict=True)]
-        accepted = _positive(decisive, squares)
-        if not any(accepted):
-            accepted = _foremost(decisive, squares, byzantine)
-        return _weighed(accepted, stakes, clips, remember(memory, trainers, values))
+        judged = _judge(products, byzantine, stakes, trainers, memory)
+        positive = [value > 0 and square > 0 for value, square in zip(judged.values, judged.squares, strict=True)]
+        accepted = tuple(above or i in judged.foremost for i, above in enumerate(positive))
+        if judged.held is None and not any(positive):
+            accepted = (True,) * products.n
+        weighed = positive if any(positive) else accepted
+        return Decision(accepted, clipped_shares(weighed, stakes, judged.clips), judged.memory)
 
     def hints(
         self,
@@ -115,15 +102,51 @@ class MarginalValue:
         stakes: Sequence[int],
         *,
         trainers: Sequence[bytes] = (),
-        memory: bytes = b"",  # noqa: ARG002
+        memory: bytes = b"",
     ) -> bytes:
-        """Return M, and with a reference row P, in two's complement."""
-        squares = _squares(products, stakes, trainers)
-        limit = lower_median(squares, stakes)
-        if _direction(products) is None:
-            return words((limit,))
-        piles = _piles(products, stakes, clip_factors(squares, limit), limit)
-        return words((limit, _largest_held(piles, byzantine) % (1 << 256)))
+        """Return M, the position of the (n - f)-th largest v, and with a reference row P, in two's complement."""
+        judged = _judge(products, byzantine, stakes, trainers, memory)
+        last = judged.foremost[-1] if judged.foremost else 0
+        return words((judged.median, last, *(() if judged.held is None else (judged.held % (1 << 256),))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    """What decides: v of all updates, and which of those that are not zero have the n - f largest, the largest first.
+
+    ``held`` is P, None without a reference row.
+    """
+
+    squares: list[int]
+    median: int
+    clips: list[int]
+    values: list[int]
+    foremost: list[int]
+    held: int | None
+    memory: bytes
+
+
+def _judge(
+    products: Products, byzantine: int, stakes: Sequence[int], trainers: Sequence[bytes], memory: bytes
+) -> _Judgement:
+    squares = _squares(products, stakes, trainers)
+    median = lower_median(squares, stakes)
+    clips = clip_factors(squares, median)
+    values, held = recall(memory, trainers), None
+    reference = _direction(products)
+    if reference is not None:
+        piles = _piles(products, stakes, clips, median)
+        held = _largest_held(piles, byzantine)
+        now = [
+            agreement - 2 * max(0, pile - max(0, held))
+            for agreement, pile in zip(_agreements(products, reference), piles, strict=True)
+        ]
+        moves = _normalised(now)
+        kept = [saturated(truncated_quotient(KEPT * old + new, OF)) for old, new in zip(values, moves, strict=True)]
+        memory = remember(memory, trainers, kept)
+        values = [KEPT * old + NOW * new for old, new in zip(values, moves, strict=True)]
+    foremost = _foremost(values, squares, byzantine)
+    return _Judgement(squares, median, clips, values, foremost, held, memory)
 
 
 def _direction(products: Products) -> ExtraRow | None:
@@ -141,12 +164,12 @@ def _agreements(products: Products, reference: ExtraRow) -> list[int]:
     ]
 
 
-def _piles(products: Products, stakes: Sequence[int], clips: Sequence[int], limit: int) -> list[int]:
-    """Return ``p_i``; ``limit`` is M."""
-    if limit == 0:
+def _piles(products: Products, stakes: Sequence[int], clips: Sequence[int], median: int) -> list[int]:
+    """Return ``p_i``; ``median`` is M."""
+    if median == 0:
         return [0] * products.n
     shares = clipped_shares([True] * products.n, stakes, clips)
-    radius, piles = length_of(limit), []
+    radius, piles = length_of(median), []
     for i, row in enumerate(products.gram):
         others = sum(map(mul, row, shares)) - shares[i] * row[i]
         piles.append(_per_length(truncated_quotient(others << 2 * LENGTH_BITS, radius), row[i]))
@@ -172,20 +195,11 @@ def _normalised(values: Sequence[int]) -> list[int]:
     return [truncated_quotient(value << VALUE_BITS, norm) if norm else 0 for value in values]
 
 
-def _weighed(accepted: Sequence[bool], stakes: Sequence[int], clips: Sequence[int], memory: bytes) -> Decision:
-    return Decision(tuple(accepted), clipped_shares(accepted, stakes, clips), memory)
-
-
-def _positive(values: Sequence[int], squares: Sequence[int]) -> list[bool]:
-    return [value > 0 and square > 0 for value, square in zip(values, squares, strict=True)]
-
-
-def _foremost(values: Sequence[int], squares: Sequence[int], byzantine: int) -> list[bool]:
-    """Return which updates have one of the n - f largest values and are not zero."""
+def _foremost(values: Sequence[int], squares: Sequence[int], byzantine: int) -> list[int]:
+    """Return the updates with the n - f largest values among those that are not zero, the largest first."""
     n = len(values)
-    ranking = sorted(range(n), key=lambda i: (-values[i], i))
-    chosen = set(ranking[: n - _capped(byzantine, n)])
-    return [i in chosen and square > 0 for i, square in enumerate(squares)]
+    ranking = sorted((i for i in range(n) if squares[i] > 0), key=lambda i: (-values[i], i))
+    return ranking[: n - _capped(byzantine, n)]
 
 
 def _squares(products: Products, stakes: Sequence[int], trainers: Sequence[bytes]) -> list[int]:

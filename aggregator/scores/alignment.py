@@ -28,7 +28,7 @@ class Novelty:
     values
         ``x_i``, never negative, in units of ``2**-64``.
     agree
-        Whether the update points where others point, the previous aggregate not projected out.
+        Whether the update points where others point, by more than chance, the previous aggregate not projected out.
 
     """
 
@@ -37,33 +37,45 @@ class Novelty:
 
 
 def novelty(products: Products, weights: Sequence[int], dimension: int) -> Novelty:
-    """Return ``x_i = w_i c_i max(0, sum of q_j K_ij over j - T_i)`` with ``K_ij = g'_ij (1 - cos'^2_ij)``.
+    """Return ``x_i = w_i c_i max(0, a'_i)``, with a of :func:`beyond_chance`, and whether ``a_i > 0``.
 
-    Dashes mean that the previous aggregate is projected out (:mod:`aggregator.residuals`); c and q shorten updates
-    longer than the median (:mod:`aggregator.scores.clipping`); ``cos'^2_ij = g'_ij^2 / (g'_ii g'_jj)``. The inner
-    product pays for pointing where others point, weighed by how far they are from being the same vector: one's own
-    copy, exact or scaled, counts as oneself and pays nothing.
+    Dashes mean that the previous aggregate is projected out (:mod:`aggregator.residuals`); c shortens updates longer
+    than the median (:mod:`aggregator.scores.clipping`).
+    """
+    clipped = clip(squares_of(products), weights, times=1)
+    new = beyond_chance(without_previous(products).gram, clipped.weights, dimension)
+    values = tuple(
+        weight * (factor * max(above, 0) >> _WEIGHT_BITS)
+        for weight, factor, above in zip(weights, clipped.factors, new, strict=True)
+    )
+    return Novelty(values, tuple(above > 0 for above in beyond_chance(products.gram, clipped.weights, dimension)))
 
-    ``T_i = 3 |u'_i| |b_i| / sqrt(d)``, with ``b_i`` the sum of ``q_j u'_j`` over all others, is three standard
-    deviations of the inner product of b_i and isotropic noise of the length of u'_i: noise pays nothing, not even what
-    it agrees by chance. Exactly: ``3 isqrt(g'_ii B_i / d)`` rounded down, ``B_i = q^T G' q - 2 q_i (G' q)_i + q_i^2
-    g'_ii``, 0 where negative.
+
+def beyond_chance(gram: IntMatrix, weights: Sequence[int], dimension: int) -> list[int]:
+    """Return ``a_i = sum of q_j K_ij over j, less T_i``, with ``K_ij = g_ij (1 - cos^2_ij)`` and weights q.
+
+    ``cos^2_ij = g_ij^2 / (g_ii g_jj)``. The inner product is for pointing where others point, weighed by how far they
+    are from being the same vector: one's own copy, exact or scaled, counts as oneself and brings nothing.
+
+    ``T_i = 3 |u_i| |b_i| / sqrt(d)``, with ``b_i`` the sum of ``q_j u_j`` over all others, is three standard
+    deviations of the inner product of b_i and isotropic noise of the length of u_i: noise brings nothing, not even
+    what it agrees by chance. Exactly: ``3 isqrt(g_ii B_i / d)`` rounded down, ``B_i = q^T G q - 2 q_i (G q)_i +
+    q_i^2 g_ii``, 0 where negative.
 
     The kernel is this project's own; in place of a reference it uses, as CGSV does (Xu et al., NeurIPS 2021), that
     honest updates agree. Magnitudes stay below 2^125: ``|K_ij| <= 2^61``, and the weights' sum is at most 2^32.
     """
-    gram = without_previous(products).gram
-    clipped = clip(squares_of(products), weights, times=1)
-    sums = weighted_sums(gram, clipped.weights)
-    square = max(sum(q * value for q, value in zip(clipped.weights, sums, strict=True)), 0)
-    shared = weighted_sums(independent_products(gram), clipped.weights)
-    values = []
-    for i, (weight, factor, q) in enumerate(zip(weights, clipped.factors, clipped.weights, strict=True)):
-        others = max(square - 2 * q * sums[i] + q * q * gram[i][i], 0)
-        chance = STANDARD_DEVIATIONS * isqrt(gram[i][i] * others // dimension)
-        values.append(weight * (factor * max(shared[i] - chance, 0) >> _WEIGHT_BITS))
-    with_previous = weighted_sums(independent_products(products.gram), clipped.weights)
-    return Novelty(tuple(values), tuple(value > 0 for value in with_previous))
+    sums = weighted_sums(gram, weights)
+    square = max(sum(q * value for q, value in zip(weights, sums, strict=True)), 0)
+    shared = weighted_sums(independent_products(gram), weights)
+    others = (
+        max(square - 2 * q * value + q * q * gram[i][i], 0)
+        for i, (q, value) in enumerate(zip(weights, sums, strict=True))
+    )
+    return [
+        value - STANDARD_DEVIATIONS * isqrt(gram[i][i] * rest // dimension)
+        for i, (value, rest) in enumerate(zip(shared, others, strict=True))
+    ]
 
 
 def independent_products(gram: IntMatrix) -> IntMatrix:
@@ -89,8 +101,8 @@ class Alignment:
     2^120. After a few rounds the aggregates of a job share most of their direction, and what is left of honest updates
     no longer agrees within one round: noise would take all of it. Summed over the rounds, what honest trainers showed
     together counts, and zero updates, noise, replays, and replays with noise never earn. The score is ``F_i`` where
-    the update has weight and agrees with others in this round, else 0: who stops contributing stops being paid. Where
-    A is 0, all scores are, and nothing is remembered.
+    the update has weight and agrees with others in this round by more than chance, else 0: past merit is not paid to
+    who sends zeros or noise. Where A is 0, all scores are, and nothing is remembered.
 
     A is ``w^T G w``, or the sum of all x where that is more: in a round whose updates cancel, A says nothing, and no
     round may outweigh the others by it.

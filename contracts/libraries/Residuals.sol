@@ -29,7 +29,7 @@ library Residuals {
     uint256 private constant PLAIN_SQUARE = 4;
     uint256 private constant RULE_WEIGHT = 5;
     uint256 private constant FACTOR = 6;
-    uint256 private constant SECOND_SUM = 7;
+    uint256 private constant KERNEL_SUM = 7;
     uint256 private constant COLUMNS = 8;
     uint256 private constant STRIDE = 256;
 
@@ -99,10 +99,9 @@ library Residuals {
         return rows.cells[COLUMNS * i + SUM];
     }
 
-    /// @dev The second sum, which is 0 afterwards.
-    function takeSecondSum(Rows memory rows, uint256 i) internal pure returns (int256 value) {
-        value = rows.cells[COLUMNS * i + SECOND_SUM];
-        rows.cells[COLUMNS * i + SECOND_SUM] = 0;
+    /// @dev What addProductsAndKernel adds beside the sum.
+    function kernelSum(Rows memory rows, uint256 i) internal pure returns (int256) {
+        return rows.cells[COLUMNS * i + KERNEL_SUM];
     }
 
     /// @dev Shortens what is longer than `times` the weighted median length: c_i = 1 where g_ii <= times^2 M, else
@@ -150,7 +149,7 @@ library Residuals {
         }
     }
 
-    /// @dev `addProducts`, and adds (K' q)_i to each second sum: K'_ij = g'_ij (g'_ii g'_jj - g'_ij^2) / (g'_ii g'_jj),
+    /// @dev `addProducts`, and adds (K' q)_i to each kernel sum: K'_ij = g'_ij (g'_ii g'_jj - g'_ij^2) / (g'_ii g'_jj),
     /// rounded toward zero; 0 where the second factor is not positive. Where it is, |g'_ij|^2 < g'_ii g'_jj <= 2^122, and
     /// the numerator is below 2^183.
     function addProductsAndKernel(Rows memory rows, bytes calldata gram) internal pure {
@@ -183,39 +182,6 @@ library Residuals {
                 }
                 mstore(add(row, 96), own)
                 mstore(add(row, 224), ownKernel)
-            }
-        }
-    }
-
-    /// @dev Adds (K q)_i to each second sum, with the previous aggregate left in: K is K' of `addProductsAndKernel` with g in
-    /// place of g'. Gives w^T G w, too, as `aggregateSquare`.
-    function addPlainKernel(Rows memory rows, bytes calldata gram) internal pure returns (int256 square) {
-        assembly ("memory-safe") {
-            let cells := mload(add(rows, 64))
-            let end := add(add(cells, 32), shl(5, mload(cells)))
-            let source := gram.offset
-            for { let row := add(cells, 32) } lt(row, end) { row := add(row, STRIDE) } {
-                let weighing := mload(add(row, 32))
-                let length := mload(add(row, 128))
-                let own := mload(add(row, 224))
-                let later := 0
-                source := add(source, 8)
-                for { let other := add(row, STRIDE) } lt(other, end) { other := add(other, STRIDE) } {
-                    let product := sar(192, calldataload(source))
-                    later := add(later, mul(product, mload(add(other, 160))))
-                    let squares := mul(length, mload(add(other, 128)))
-                    let rest := sub(squares, mul(product, product))
-                    if sgt(rest, 0) {
-                        product := sdiv(mul(product, rest), squares)
-                        own := add(own, mul(product, mload(add(other, 32))))
-                        let place := add(other, 224)
-                        mstore(place, add(mload(place), mul(product, weighing)))
-                    }
-                    source := add(source, 8)
-                }
-                mstore(add(row, 224), own)
-                let ruleWeighing := mload(add(row, 160))
-                square := add(square, mul(ruleWeighing, add(mul(ruleWeighing, length), shl(1, later))))
             }
         }
     }

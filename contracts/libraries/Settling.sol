@@ -49,7 +49,7 @@ library Settling {
         memories.rule = memoryAfter;
         _checkWeights(s.weights, weights, squares.length);
         _checkScale(s, squares, accepted);
-        weights = Payouts.floorWeights(accepted, weights, q.stakes, c.rule.needsReference(), q.byzantine);
+        weights = Payouts.floorWeights(accepted, q.stakes, q.byzantine);
         _checkShares(s, c, round, memories, weights);
     }
 

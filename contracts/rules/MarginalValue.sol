@@ -20,6 +20,7 @@ contract MarginalValue is IRule {
 
     error MarginalValue_NoUpdate();
     error MarginalValue_WrongPile(int256 value);
+    error MarginalValue_WrongPosition(uint256 position);
     error MarginalValue_WrongLength(uint256 trainers, uint256 expected);
 
     /// @inheritdoc IRule
@@ -38,8 +39,8 @@ contract MarginalValue is IRule {
     }
 
     /// @inheritdoc IRule
-    /// @dev Hints: M, the stake-weighted lower median of the squared norms, and with a reference row P, the (f + 1)-th
-    /// largest pile.
+    /// @dev Hints: M, the stake-weighted lower median of the squared norms; the position of the (n - f)-th largest v; and
+    /// with a reference row P, the (f + 1)-th largest pile.
     function decide(Round calldata round, bytes calldata memoryBefore, bytes calldata hints)
         external
         pure
@@ -53,15 +54,16 @@ contract MarginalValue is IRule {
         (int256[] memory values, uint256 taken) = Running.recall(memoryBefore, round.trainers);
         memoryAfter = memoryBefore;
         bool told = round.hasReference && PackedGram.extraSquare(round.gram, n) != 0;
-        Weighing.checkLength(hints, told ? 2 : 1);
+        Weighing.checkLength(hints, told ? 3 : 2);
         int256[] memory decisive = values;
         if (told) {
             decisive = _move(values, _marginals(round, squares, clips, hints));
             memoryAfter = Running.remember(memoryBefore, round.trainers, taken, values);
         }
-        accepted = _positive(decisive, squares);
-        if (accepted == 0) accepted = told ? _foremost(decisive, squares, round.byzantine) : (1 << n) - 1;
-        weights = Clipping.shares(accepted, round.stakes, clips);
+        uint256 positive = _positive(decisive, squares);
+        accepted = positive | _foremost(decisive, squares, round.byzantine, Weighing.word(hints, 1));
+        if (!told && positive == 0) accepted = (1 << n) - 1;
+        weights = Clipping.shares(positive == 0 ? accepted : positive, round.stakes, clips);
     }
 
     /// @dev x_i = t_i - 2 max(0, p_i - max(0, P)), in units of 2^-32. |t_i| is at most 2^32 (1 + 2^-30), |p_i| below 2^95.
@@ -75,7 +77,7 @@ contract MarginalValue is IRule {
         int256[] memory piles = PackedGram.sumsOfOthers(round.gram, Clipping.shares((1 << n) - 1, round.stakes, clips));
         x = PackedGram.products(round.gram, n);
         _divide(piles, x, squares, Weighing.word(hints, 0), PackedGram.extraSquare(round.gram, n));
-        int256 allowed = int256(Weighing.word(hints, 1));
+        int256 allowed = int256(Weighing.word(hints, 2));
         _checkLargest(allowed, piles, round.byzantine);
         if (allowed < 0) allowed = 0;
         unchecked {
@@ -140,19 +142,26 @@ contract MarginalValue is IRule {
         }
     }
 
-    /// @dev Bit i set: value i is one of the n - f largest, equal ones in order, and update i not zero.
-    function _foremost(int256[] memory values, uint256[] memory squares, uint256 f) private pure returns (uint256 bits) {
+    /// @dev Bit i set: update i is not zero, and its value one of the n - f largest among such, equal ones in order.
+    /// @param last The position of the least of them: with it, they are as many as there should be.
+    function _foremost(int256[] memory values, uint256[] memory squares, uint256 f, uint256 last)
+        private
+        pure
+        returns (uint256 bits)
+    {
         uint256 n = values.length;
-        f = Math.min(f, (n - 1) / 2);
+        int256 least = values[last];
+        uint256 found = 0;
+        uint256 there = 0;
         unchecked {
             for (uint256 i = 0; i < n; ++i) {
-                int256 own = values[i];
-                uint256 rank = 0;
-                for (uint256 j = 0; j < n; ++j) {
-                    if (values[j] > own || (values[j] == own && j < i)) ++rank;
-                }
-                if (rank < n - f && squares[i] != 0) bits |= 1 << i;
+                if (squares[i] == 0) continue;
+                ++there;
+                if (values[i] < least || (values[i] == least && i > last)) continue;
+                ++found;
+                bits |= 1 << i;
             }
+            if (found != Math.min(there, n - Math.min(f, (n - 1) / 2)) && there != 0) revert MarginalValue_WrongPosition(last);
         }
     }
 

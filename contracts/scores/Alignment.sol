@@ -9,10 +9,10 @@ import {Residuals} from "../libraries/Residuals.sol";
 import {Running} from "../libraries/Running.sol";
 
 /// @title Agreement with independent others, running over the rounds: the score that divides the payment floor.
-/// @dev F_i <- 7/8 F_i + 2^64 x_i / max(w^T G w, sum of all x), with x_i = w_i (c_i max(0, sum_j q_j K'_ij - T_i) >> 32): K' is the kernel of
-/// Residuals.addProductsAndKernel, with the previous aggregate projected out, and T_i = 3 isqrt(g'_ii B_i / d), B_i =
-/// |sum of q_j u'_j over all others|^2. The score is F_i, at most 2^120, where w_i > 0 and sum_j q_j K_ij > 0 with the
-/// previous aggregate left in, else 0. c and q shorten updates longer than the median. The same as
+/// @dev F_i <- 7/8 F_i + 2^64 x_i / max(w^T G w, sum of all x), with x_i = w_i (c_i max(0, a'_i) >> 32) and a_i = sum_j q_j
+/// K_ij - T_i: K is the kernel of Residuals.addProductsAndKernel, and T_i = 3 isqrt(g_ii B_i / d), B_i = |sum of q_j u_j
+/// over all others|^2; a'_i is the same with the previous aggregate projected out. The score is F_i, at most 2^120, where
+/// w_i > 0 and a_i > 0, else 0. c and q shorten updates longer than the median. The same as
 /// aggregator/scores/alignment.py. Memory: running values. Hint: the weighted median of the squared norms.
 contract Alignment is IScore {
     using Residuals for Residuals.Rows;
@@ -41,12 +41,12 @@ contract Alignment is IScore {
         uint256 n = round.updates;
         if (round.trainers.length != n) revert Alignment_WrongLength(round.trainers.length, n);
         Residuals.Rows memory rows = Residuals.read(round, weights, true);
-        if (rows.weightless()) return (new int256[](n), memoryBefore);
-        rows.clip(hints, 1);
-        int256 square = rows.addPlainKernel(round.gram);
+        int256 square = rows.aggregateSquare(round.gram);
         if (square <= 0) return (new int256[](n), memoryBefore);
-        uint256 agree = _agree(rows);
-        int256[] memory values = _novelty(rows, round);
+        rows.clip(hints, 1);
+        int256[] memory values = _beyondChance(rows, round);
+        uint256 agree = _positive(round.previous ? _beyondChance(_unprojected(round, weights, hints), round) : values, rows);
+        _weigh(values, rows);
         square = _unit(values, square);
         uint256 taken;
         (scores, taken) = Running.recall(memoryBefore, round.trainers);
@@ -68,15 +68,18 @@ contract Alignment is IScore {
         return sum > square ? sum : square;
     }
 
-    /// @dev Bit i set: update i has weight and points where others point, the previous aggregate left in.
-    function _agree(Residuals.Rows memory rows) private pure returns (uint256 agree) {
-        for (uint256 i = 0; i < rows.updates; ++i) {
-            if (rows.takeSecondSum(i) > 0 && rows.ruleWeight(i) != 0) agree |= 1 << i;
-        }
+    /// @dev The rows as they are, clipped.
+    function _unprojected(IRule.Round calldata round, uint64[] calldata weights, bytes calldata hints)
+        private
+        pure
+        returns (Residuals.Rows memory rows)
+    {
+        rows = Residuals.read(round, weights, false);
+        rows.clip(hints, 1);
     }
 
-    /// @dev x_i. The sum over others is below 2^128, so that its product with g'_ii fits.
-    function _novelty(Residuals.Rows memory rows, IRule.Round calldata round)
+    /// @dev a_i. The sum over others is below 2^128, so that its product with g_ii fits.
+    function _beyondChance(Residuals.Rows memory rows, IRule.Round calldata round)
         private
         pure
         returns (int256[] memory values)
@@ -90,11 +93,25 @@ contract Alignment is IScore {
             int256 q = rows.weight(i);
             int256 square = rows.squareOf(i);
             int256 others = aggregate - 2 * q * rows.sum(i) + q * q * square;
-            int256 above = rows.takeSecondSum(i);
+            values[i] = rows.kernelSum(i);
             if (others > 0) {
-                above -= STANDARD_DEVIATIONS * int256(Math.sqrt(uint256(square * others / dimension)));
+                values[i] -= STANDARD_DEVIATIONS * int256(Math.sqrt(uint256(square * others / dimension)));
             }
-            if (above > 0) values[i] = rows.ruleWeight(i) * (rows.factor(i) * above >> 32);
+        }
+    }
+
+    /// @dev Bit i set: the value is positive, and update i has weight.
+    function _positive(int256[] memory values, Residuals.Rows memory rows) private pure returns (uint256 bits) {
+        for (uint256 i = 0; i < values.length; ++i) {
+            if (values[i] > 0 && rows.ruleWeight(i) != 0) bits |= 1 << i;
+        }
+    }
+
+    /// @dev From a'_i to x_i.
+    function _weigh(int256[] memory values, Residuals.Rows memory rows) private pure {
+        for (uint256 i = 0; i < values.length; ++i) {
+            int256 value = values[i];
+            values[i] = value > 0 ? rows.ruleWeight(i) * (rows.factor(i) * value >> 32) : int256(0);
         }
     }
 }

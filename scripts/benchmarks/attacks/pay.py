@@ -20,16 +20,16 @@ SCORE, FLOOR_SCORE = "shapley-reference", "alignment"
 class Payroll:
     """Running scores, and what everybody has been paid: the defaults of a job with a reference row."""
 
-    def __init__(self, n: int, byzantine: int, dimension: int, *, needs_reference: bool) -> None:
+    def __init__(self, n: int, byzantine: int, dimension: int) -> None:
         self.paid = np.zeros(n)
-        self._byzantine, self._dimension, self._needs_reference = byzantine, dimension, needs_reference
+        self._byzantine, self._dimension = byzantine, dimension
         self._memory, self._floor_memory = b"", b""
 
     def settle(self, products: Products, decision: Decision) -> None:
         """Pay one round's budget."""
         n = products.n
         stakes, who = [STAKE] * n, addresses(n)
-        floor = floor_weights(decision, stakes, needs_reference=self._needs_reference, byzantine=self._byzantine)
+        floor = floor_weights(decision.accepted, stakes, byzantine=self._byzantine)
         scored = get_score(SCORE).score(
             products, decision.weights, trainers=who, memory=self._memory, dimension=self._dimension
         )

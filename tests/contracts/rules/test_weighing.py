@@ -58,18 +58,20 @@ def test_numbers_beside_the_root_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "case"),
+    ("name", "rule", "case"),
     [
-        ("CentredClipping", THREE),
-        ("MarginalValue", case_of([3, 4], [1, 0], [0, 2])),
-        ("FlTrust", case_of([3, 4], [1, 0], [0, 2])),
+        ("CentredClipping", "centred-clipping", THREE),
+        ("MarginalValue", "marginal-value", case_of([3, 4], [1, 0], [0, 2])),
+        ("FlTrust", "fltrust", case_of([3, 4], [1, 0], [0, 2])),
     ],
 )
 @pytest.mark.parametrize("value", [0, 1, 3, 5, 25, 2**256 - 1])
-def test_other_values_than_the_median_are_refused(name: str, case: Case, value: int, chain: Chain) -> None:
-    ask(chain, name, case, words([4]))
+def test_other_values_than_the_median_are_refused(name: str, rule: str, case: Case, value: int, chain: Chain) -> None:
+    median, *others = hints_of(rule, case)
+    assert median == 4
+    ask(chain, name, case, words([median, *others]))
     with refused("Weighing_WrongMedian", median=value):
-        ask(chain, name, case, words([value]))
+        ask(chain, name, case, words([value, *others]))
 
 
 @pytest.mark.parametrize("square", [1, 9, 16])
@@ -83,13 +85,23 @@ def test_of_an_even_number_only_the_lower_median_passes(square: int, chain: Chai
 @pytest.mark.parametrize("other", [-(1 << 255), -1, 0, 1, 1 << 31, 1 << 254])
 def test_only_the_pile_of_its_rank_passes(other: int, chain: Chain) -> None:
     five = case_of([5, 0], [5, 0], [3, 4], [0, 5], [-5, 0], reference=[1, 0])
-    square, pile = hints_of("marginal-value", five)
+    square, last, pile = hints_of("marginal-value", five)
     assert pile == pytest.approx(0.16 * ONE, abs=9)
-    ask(chain, "MarginalValue", five, words([square, pile]))
+    ask(chain, "MarginalValue", five, words([square, last, pile]))
     for wrong in (other, pile + other):
         if wrong != pile:
             with refused("MarginalValue_WrongPile", value=wrong):
-                ask(chain, "MarginalValue", five, words([square, wrong % (1 << 256)]))
+                ask(chain, "MarginalValue", five, words([square, last, wrong % (1 << 256)]))
+
+
+@pytest.mark.parametrize("other", [0, 1, 2, 4, 5, 1 << 255])
+def test_only_the_last_of_the_foremost_passes(other: int, chain: Chain) -> None:
+    """The values fall in the order of the positions but for the first two, which are equal; n - f is 4."""
+    five = case_of([5, 0], [5, 0], [3, 4], [0, 5], [-5, 0], reference=[1, 0])
+    square, last, pile = hints_of("marginal-value", five)
+    assert last == 3
+    with refused("Panic" if other > 4 else "MarginalValue_WrongPosition"):
+        ask(chain, "MarginalValue", five, words([square, other, pile]))
 
 
 @pytest.mark.parametrize("step", range(3))

@@ -11,6 +11,7 @@ import pytest
 from aggregator.errors import InvalidInput, RuleNotApplicable, WrongShape
 from aggregator.rules import WEIGHT_ONE, Decision
 from aggregator.rules.marginal_value import KEPT, OF, VALUE_BITS, MarginalValue
+from aggregator.rules.weighing import words
 from aggregator.running import LARGEST, recall, remember
 from tests.unit.aggregator.rules.rows import Matrix, normal_rows, products_of
 
@@ -72,8 +73,8 @@ def test_by_hand() -> None:
     norm = sum(m * m for m in marginals) ** 0.5
     values = [value / 2**VALUE_BITS for value in recall(decision.memory, names(5))]
     assert values == pytest.approx([m / norm / OF for m in marginals], abs=1e-10)
-    assert decision.accepted == (True, True, True, False, False)
     assert decision.weights == (WEIGHT_ONE // 3,) * 3 + (0, 0)
+    assert decision.accepted == (True, True, True, True, False), "n - f are, whatever the sign of their values"
 
 
 def test_accepted_updates_are_clipped_to_the_median_norm_of_all() -> None:
@@ -92,7 +93,7 @@ def test_zero_updates_are_not_accepted_whatever_their_trainers_did() -> None:
 def test_where_nobody_agrees_with_the_reference_the_foremost_are_accepted() -> None:
     decision = decide([[1, 0], [1, 1], [1, -1], [0, 0], [1, 0]], [-1, 0], f=2)
     # values: -1, two of -0.7, 0 for the zero update, -1, in proportion: the first three are the zero one and the two
-    assert decision.accepted == (False, True, True, False, False)
+    assert decision.accepted == (True, True, True, False, False), "zero updates take no place among the n - f"
     assert decision.weights[1] == decision.weights[2] > 0
     equal = decide([[1, 0]] * 5, [-1, 0], f=1)
     assert equal.accepted == (True, True, True, True, False)
@@ -110,7 +111,8 @@ def test_without_a_reference_the_values_stay_and_decide(reference: list[int] | N
     memory = remember(b"", names(3), [5, -5, 0])
     decision = decide([[2, 0], [1, 0], [0, 1]], reference, memory=memory)
     assert decision.memory == memory
-    assert decision.accepted == (True, False, False)
+    assert [weight > 0 for weight in decision.weights] == [True, False, False]
+    assert decision.accepted == (True, False, True), "n - f"
 
 
 @pytest.mark.parametrize("memory", [b"", remember(b"", names(3), [-1, 0, -7])])
@@ -184,9 +186,9 @@ def test_what_it_refuses() -> None:
         RULE.decide(products, 0, [1], trainers=names(1), memory=b"\0")
 
 
-def test_its_hints_are_the_median_square_and_the_largest_pile_that_counts_for_nothing() -> None:
+def test_its_hints_are_the_median_the_last_of_the_foremost_and_the_largest_pile_that_counts_for_nothing() -> None:
     updates = [[5, 0], [5, 0], [3, 4], [0, 5], [-5, 0]]
-    assert RULE.hints(products_of(updates), 1, [1] * 5, trainers=names(5)) == (25).to_bytes(32, "big")
+    assert RULE.hints(products_of(updates), 1, [1] * 5, trainers=names(5)) == words((25, 3)), "all are equal"
     hints = RULE.hints(products_of(updates, [1, 0]), 1, [1] * 5, trainers=names(5))
-    assert int.from_bytes(hints[:32], "big") == 25
-    assert int.from_bytes(hints[32:], "big", signed=True) / WEIGHT_ONE == pytest.approx(0.16)
+    assert hints[:64] == words((25, 3))
+    assert int.from_bytes(hints[64:], "big", signed=True) / WEIGHT_ONE == pytest.approx(0.16)

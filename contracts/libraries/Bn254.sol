@@ -81,6 +81,21 @@ library Bn254 {
         if (!ok) revert Bn254_PrecompileFailed();
     }
 
+    /// @dev scalar * (x, y), for a point or infinity.
+    function scaled(uint256 x, uint256 y, uint256 scalar) internal view returns (uint256 scaledX, uint256 scaledY) {
+        bool ok;
+        assembly ("memory-safe") {
+            let term := mload(0x40) // free memory, which nobody relies on afterwards
+            mstore(term, x)
+            mstore(add(term, 0x20), y)
+            mstore(add(term, 0x40), scalar)
+            ok := and(eq(returndatasize(), 0x40), staticcall(gas(), EC_MUL, term, 0x60, term, 0x40))
+            scaledX := mload(term)
+            scaledY := mload(add(term, 0x20))
+        }
+        if (!ok) revert Bn254_PrecompileFailed();
+    }
+
     /// @dev sum += (x, y), for a point or infinity.
     function add(Sum memory sum, uint256 x, uint256 y) internal view {
         bool ok;

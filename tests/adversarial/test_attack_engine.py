@@ -194,6 +194,17 @@ def test_an_interrupted_table_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert again.get(cells[0]) == {"accuracy": 0.5}
 
 
+def test_the_rule_without_a_reference_is_held_to_the_best_worst_case_of_the_peers(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cells.jsonl")
+    worst = {"byzfl:clipping": 0.7, "byzfl:mean": 0.8, "foolsgold": 0.79}
+    cells = [Cell(split="gamma:0", rule=rule, attack=attack) for rule in worst for attack in PEER_ATTACKS]
+    for cell in cells:
+        accuracy = worst[cell.rule] if cell.attack == "alie" else 0.9
+        store.put(cell, {"accuracy": accuracy, "proven": not cell.rule.startswith("byzfl")})
+    missed = {(row["rule"], row["attack"]) for row in rows(cells, store) if row["missed"]}
+    assert missed == {("foolsgold", "alie")}
+
+
 def test_tables_mark_missed_targets(tmp_path: Path) -> None:
     store = Store(tmp_path / "cells.jsonl")
     base = Cell(split="gamma:0")

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from rich.table import Table
 
-from scripts.benchmarks.attacks.grid import PEER_ATTACKS, SPLITS
+from scripts.benchmarks.attacks.grid import DEFAULT, PEER_ATTACKS, SPLITS
 from scripts.benchmarks.attacks.plots import worst_case_plot
 from scripts.benchmarks.attacks.table import Row, worst_cases
 
@@ -43,7 +43,7 @@ def html(found: Sequence[Row], command: str) -> str:
 
 
 def markdown(found: Sequence[Row]) -> str:
-    """Return the worst cases as tables: a line for each rule, a column for each split."""
+    """Return the worst cases as tables, a line for each rule, a column for each split; then the default rule's rows."""
     lines: list[str] = []
     for title, own in by_setting(found):
         worst = worst_cases(own)
@@ -56,8 +56,31 @@ def markdown(found: Sequence[Row]) -> str:
         for rule in dict.fromkeys(row["rule"] for row in worst):
             at = {row["split"]: row for row in worst if row["rule"] == rule}
             lines.append(f"| {rule} | " + " | ".join(_worst(at.get(split)) for split in splits) + " |")
-        lines.append("")
+        lines += ["", *_default_rows(own)]
     return "\n".join(lines)
+
+
+def _default_rows(own: Sequence[Row]) -> list[str]:
+    rows = [row for row in own if row["rule"] == DEFAULT]
+    splits = [split for split in SPLITS if any(row["split"] == split for row in rows)]
+    lines = [
+        f"`{DEFAULT}`: accuracy / attackers' pay / false rejections / fairness",
+        "",
+        "| attack | " + " | ".join(splits) + " |",
+        "|---" * (len(splits) + 1) + "|",
+    ]
+    for attack in dict.fromkeys(row["attack"] for row in rows):
+        at = {row["split"]: row for row in rows if row["attack"] == attack}
+        lines.append(f"| {attack} | " + " | ".join(_in_short(at.get(split)) for split in splits) + " |")
+    return [*lines, ""]
+
+
+def _in_short(row: Row | None) -> str:
+    if row is None:
+        return ""
+    others = (row["attackers_pay"], row["false_rejections"], row["honest_fairness"])
+    figures = " / ".join("-" if value is None else f"{value:.2f}" for value in others)
+    return f"{row['accuracy']:.3f} / {figures}{' **missed**' if row['missed'] else ''}"
 
 
 def terminal(found: Sequence[Row]) -> list[Table]:
@@ -98,7 +121,8 @@ def _html_row(row: Row) -> str:
 def _worst(row: Row | None) -> str:
     if row is None:
         return ""
-    return f"{row['accuracy']:.3f} ({row['attack']}){' **missed**' if row['missed'] else ''}"
+    seeds = "" if row["seeds"] == 1 else f", {row['seeds']} seeds"
+    return f"{row['accuracy']:.3f} ({row['attack']}{seeds}){' **missed**' if row['missed'] else ''}"
 
 
 def _figure(value: object) -> str:

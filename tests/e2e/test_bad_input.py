@@ -28,7 +28,7 @@ from market.chain.keys import create
 from market.chain.rpc import connect
 from market.errors import UnknownCid
 from market.rounds import JobState, RoundState
-from market.services.aggregator import PATIENCE
+from market.services.gathering import PATIENCE
 from market.services.inputs import write_update
 from market.services.settling import prepare_settlement
 from market.services.trainer import Trainer, recipients_of
@@ -602,7 +602,7 @@ def test_a_hostile_aggregators_words_are_shown_as_words(stage: Stage) -> None:
     aggregator = stage.aggregator()
     reasons = {state.commits[4].trainer: "[/bold] [red]accepted[/red] \x1b[2J\x07"}
     prepared = prepare_settlement(
-        aggregator._inputs(state), aggregator.job.srs, aggregator.gather(state).opened[:4], reasons
+        aggregator.gatherer.inputs(state), aggregator.job.srs, aggregator.gatherer.gather(state).opened[:4], reasons
     )
     put_bytes(stage.storage, prepared.aggregate)
     aggregator.job.market.settle_round(1, 1, prepared.settlement, prepared.proof)

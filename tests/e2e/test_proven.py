@@ -376,8 +376,8 @@ def publish_another_file(stage: Stage, trainers: list[Trainer]) -> None:
     stage.travel(stage.commit(*trainers).opened.commit_end)
     aggregator = stage.aggregator()
     state = aggregator.job.state.rounds[0]
-    opened = aggregator.gather(state).opened
-    prepared = prepare_settlement(aggregator._inputs(state), aggregator.job.srs, opened, {})
+    opened = aggregator.gatherer.gather(state).opened
+    prepared = prepare_settlement(aggregator.gatherer.inputs(state), aggregator.job.srs, opened, {})
     weights = prepared.settlement.weights
     aggregate = weighted_sum([update.entries for update in opened], weights)
     aggregate[300] += 1
@@ -406,8 +406,8 @@ def settle_an_entry_out_of_range(stage: Stage, trainers: list[Trainer]) -> None:
     stage.travel(open_round(stage.observed()).opened.commit_end)
     aggregator = stage.aggregator()
     state = aggregator.job.state.rounds[0]
-    opened = [*aggregator.gather(state).opened, OpenedUpdate(state.commits[-1], entries, blinding)]
-    prepared = prepare_settlement(aggregator._inputs(state), aggregator.job.srs, opened, {})
+    opened = [*aggregator.gatherer.gather(state).opened, OpenedUpdate(state.commits[-1], entries, blinding)]
+    prepared = prepare_settlement(aggregator.gatherer.inputs(state), aggregator.job.srs, opened, {})
     aggregator.job.market.settle_round(1, 1, prepared.settlement, prepared.proof)
     put_bytes(stage.storage, prepared.aggregate)
 

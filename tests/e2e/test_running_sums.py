@@ -74,7 +74,7 @@ def require_same_sums(state: RoundState, *aggregators: Aggregator) -> None:
     rows = []
     for one in aggregators:
         one.job.refresh()
-        rows.append(one._extra_rows(state, one.gather(state)).history)
+        rows.append(one.gatherer.extra_rows(state, one.gatherer.gather(state)).history)
     for kept, made in zip(*rows, strict=True):
         np.testing.assert_array_equal(kept[0], made[0])
         assert kept[1] == made[1]
@@ -100,8 +100,8 @@ def test_sybils_are_found_by_their_sums_also_by_an_aggregator_that_starts_anew(
     state = play(stage, trainers, *HONEST, *SYBILS)
     anew = stage.aggregator()  # it has to add the sums up from the payloads of all rounds
     require_same_sums(state, aggregator, anew)
-    gathered, carried = anew.gather(state), anew._inputs(state).carried
-    astray = SumKeeper(anew.job, lambda past, _: anew._open_update(past, past.commits[0]))
+    gathered, carried = anew.gatherer.gather(state), anew.gatherer.inputs(state).carried
+    astray = SumKeeper(anew.job, lambda past, _: anew.gatherer._open_update(past, past.commits[0]))
     with pytest.raises(PayloadError, match="do not add up"):
         astray.row(state, carried, gathered.opened[-1])
     last = settle(stage, anew)

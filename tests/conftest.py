@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sysconfig
 from pathlib import Path
@@ -12,6 +13,10 @@ import pytest
 from aggregator.bn254 import Kernel
 from aggregator.bn254.selection import NAMES, load
 from aggregator.errors import InvalidInput
+
+# Local services are not behind a proxy; requests looks for one in the whole environment, twice a request, unless told so.
+_DIRECT = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost")))
+os.environ |= {"no_proxy": _DIRECT, "NO_PROXY": _DIRECT}
 
 
 @pytest.fixture(scope="session", params=NAMES)

@@ -27,7 +27,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,13 +36,17 @@ from eth.exceptions import Revert
 from eth.vm.spoof import SpoofTransaction
 from eth_tester import EthereumTester, PyEVMBackend
 from eth_typing import ChecksumAddress
+from eth_utils.address import to_canonical_address, to_checksum_address
+from hexbytes import HexBytes
 from web3 import EthereumTesterProvider, Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractFunction
+from web3.datastructures import AttributeDict
 from web3.types import TxParams, TxReceipt
 
 from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS
 from scripts import compile_contracts
+from tests.evm import quicken
 
 ROOT = Path(__file__).resolve().parents[2]
 DOUBLES = ROOT / "tests" / "contracts" / "doubles"
@@ -86,6 +90,7 @@ class Chain:
     """One in-process chain under Prague rules, with funded accounts; see the module's docstring."""
 
     def __init__(self) -> None:
+        quicken()
         genesis = PyEVMBackend.generate_genesis_params({"timestamp": GENESIS_TIME, "gas_limit": _BLOCK_GAS_LIMIT})
         accounts = PyEVMBackend.generate_genesis_state(num_accounts=ACCOUNTS) | _rules_and_scores()
         self._backend = _Backend(genesis, accounts)
@@ -155,16 +160,15 @@ class Chain:
             If it fails; it is mined all the same.
 
         """
-        return self.send_raw(function.build_transaction(cast(TxParams, self._fields(gas))), sender=sender, value=value)
+        if isinstance(function, ContractConstructor):
+            return self.send_raw({"data": function.data_in_transaction, "gas": gas}, sender=sender, value=value)
+        transaction = {"to": function.address, "data": function._encode_transaction_data(), "gas": gas}
+        return self.send_raw(transaction, sender=sender, value=value)
 
     def send_raw(self, transaction: Mapping[str, Any], *, sender: str | None = None, value: int = 0) -> TxReceipt:
         """Mine a transaction given by ``to`` and ``data``, as :meth:`send`; a plain transfer needs ``to`` only."""
-        complete = {**self._fields(TRANSACTION_GAS_CAP), **transaction}
-        complete |= {"from": sender or self.accounts[0], "value": value}
-        receipt = self.w3.eth.get_transaction_receipt(self.w3.eth.send_transaction(cast(TxParams, complete)))
-        if receipt["status"] == 0:
-            raise self._backend.failure
-        return receipt
+        complete = {"gas": TRANSACTION_GAS_CAP, **transaction}
+        return self._backend.mine(complete | {"from": sender or self.accounts[0], "value": value})
 
     def execute(self, code: bytes, data: bytes, *, gas: int = _EXECUTION_GAS) -> tuple[bool, bytes, int]:
         """Run deployed code without an account or a transaction: success, output and gas of the execution alone."""
@@ -176,16 +180,6 @@ class Chain:
     def balance(self, address: str) -> int:
         """Return an account's balance in wei."""
         return self.w3.eth.get_balance(Web3.to_checksum_address(address))
-
-    def _fields(self, gas: int) -> dict[str, Any]:
-        base_fee = self._backend.chain.header.base_fee_per_gas
-        return {
-            "gas": gas,
-            "maxFeePerGas": base_fee,
-            "maxPriorityFeePerGas": 0,
-            "chainId": self.chain_id,
-            "value": 0,
-        }
 
     # -- undoing --------------------------------------------------------------------------------------------------
 
@@ -341,16 +335,37 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 
 class _Backend(PyEVMBackend):  # type: ignore[misc]
-    """eth-tester's backend; keeps the revert data, and runs calls at the time of the block to come."""
+    """eth-tester's backend without its checks; keeps the revert data, and calls at the time of the block to come."""
 
-    failure: Reverted
+    @cached_property
+    def _key_lookup(self) -> dict[bytes, Any]:
+        """Return the keys of the accounts, which the base class derives twice for every transaction."""
+        found: dict[bytes, Any] = super()._key_lookup
+        return found
 
-    def send_transaction(self, transaction: dict[str, Any]) -> bytes:
-        signed = self._get_normalized_and_signed_evm_transaction(transaction)
-        _, _, computation = self.chain.apply_transaction(signed)
+    def mine(self, transaction: Mapping[str, Any]) -> TxReceipt:
+        """Mine a block of one transaction; return the receipt as web3 does, or raise what made it fail."""
+        sender, header = to_canonical_address(transaction["from"]), self.chain.header
+        unsigned = self.chain.get_transaction_builder().new_unsigned_dynamic_fee_transaction(
+            chain_id=self.chain.chain_id,
+            nonce=self.chain.get_vm(header).state.get_nonce(sender),
+            max_priority_fee_per_gas=0,
+            max_fee_per_gas=header.base_fee_per_gas,
+            gas=transaction["gas"],
+            to=to_canonical_address(transaction["to"]) if "to" in transaction else b"",
+            value=transaction["value"],
+            data=bytes(HexBytes(transaction.get("data", b""))),
+            access_list=(),
+        )
+        signed = unsigned.as_signed_transaction(self._key_lookup[sender])
+        _, receipt, computation = self.chain.apply_transaction(signed)
+        block = self.chain.mine_block(coinbase=bytes(20), mix_hash=bytes(32), blob_gas_used=0)
         if computation.is_error:
-            self.failure = _reverted(computation)
-        return bytes(signed.hash)
+            raise _reverted(computation)
+        created = None if signed.to else to_checksum_address(computation.msg.storage_address)
+        return _receipt(
+            receipt, {"blockNumber": block.number, "blockHash": block.hash, "transactionHash": signed.hash}, created
+        )
 
     def call(self, transaction: dict[str, Any], block_number: object = "latest") -> bytes:
         unsigned = self._get_normalized_and_unsigned_evm_transaction(
@@ -367,3 +382,23 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]
 def _reverted(computation: Any) -> Reverted:
     data = bytes(computation.output) if isinstance(computation.error, Revert) else b""
     return Reverted(data, f"{type(computation.error).__name__} {computation.error}")
+
+
+def _receipt(receipt: Any, place: dict[str, Any], created: str | None) -> TxReceipt:
+    """Return the receipt of the only transaction of a block as web3 gives it."""
+    place = {key: HexBytes(value) if isinstance(value, bytes) else value for key, value in place.items()}
+    place["transactionIndex"] = 0
+    logs = [
+        AttributeDict(
+            {
+                **place,
+                "address": to_checksum_address(log.address),
+                "topics": [HexBytes(topic.to_bytes(32)) for topic in log.topics],
+                "data": HexBytes(log.data),
+                "logIndex": at,
+            }
+        )
+        for at, log in enumerate(receipt.logs)
+    ]
+    told = {**place, "status": 1, "gasUsed": receipt.gas_used, "contractAddress": created, "logs": logs}
+    return cast(TxReceipt, told)

@@ -11,6 +11,7 @@ from market.chain.devnet import Devnet
 from market.chain.rpc import connect
 from market.srs import cache
 from tests.e2e.stage import Stage
+from tests.evm import quicken
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,6 +26,7 @@ def reference_strings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 @pytest.fixture(scope="session")
 def devnet() -> Iterator[Devnet]:
     """The embedded chain, in a thread of this process; its time only moves forward."""
+    quicken()
     with Devnet() as running:
         yield running
 

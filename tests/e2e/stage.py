@@ -23,14 +23,18 @@ from unittest import mock
 import numpy as np
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from eth_typing import HexStr
 from web3 import Web3
 
+from aggregator.srs import VerifyingKey
 from market.chain import rpc
+from market.chain.artifacts import load_artifact
 from market.chain.deployment import deploy
 from market.chain.keys import create, load
 from market.chain.market import MarketClient
+from market.chain.transactions import send
 from market.cli.app import main
-from market.domain import Address
+from market.domain import NATIVE_COIN, Address
 from market.rounds import RoundState
 from market.services.aggregator import Aggregator, aggregator_folder
 from market.services.closing import close_job
@@ -50,6 +54,22 @@ BOND = COIN // 2
 POWERS = 4_818
 """Of the development reference string: as many as `digits` needs."""
 WAIT_SECONDS = 60.0
+
+
+_VERIFIERS: dict[str, Address] = {}
+"""Verifiers by the chain's address: they keep no state, so that the markets of one chain share one."""
+_KNOWN: set[tuple[Address, bytes]] = set()
+"""Verifiers and digests of their reference strings that have passed every check in this process."""
+
+
+class _Client(MarketClient):
+    """A client that does not check again what cannot change: contracts keep their code."""
+
+    def verifier_is_known(self, verifier: Address, key: VerifyingKey) -> bool:
+        checked = (verifier, key.digest)
+        if checked not in _KNOWN and super().verifier_is_known(verifier, key):
+            _KNOWN.add(checked)
+        return checked in _KNOWN
 
 
 class Told(list[tuple[str, dict[str, Any]]]):
@@ -120,8 +140,13 @@ class Stage:
         self.password_file = self.folder / "password"
         self.password_file.write_text(PASSWORD)
         self.srs: SrsFile = cache.development(POWERS)
-        deployment = deploy(self.w3, self.actor("deployer").account, self.srs.key)
-        self.market, self.verifier = deployment.market, deployment.verifier
+        deployer = self.actor("deployer").account
+        if not self.w3.eth.get_code(Web3.to_checksum_address(_VERIFIERS.get(self.url, NATIVE_COIN))):
+            _VERIFIERS[self.url] = deploy(self.w3, deployer, self.srs.key).verifier
+        artifact = load_artifact("Market")
+        market = self.w3.eth.contract(abi=artifact.abi, bytecode=HexStr(artifact.bytecode)).constructor()
+        self.market = Address(str(send(self.w3, deployer, market)["contractAddress"]))
+        self.verifier = _VERIFIERS[self.url]
 
     # -- roles ----------------------------------------------------------------------------------------------------
 
@@ -138,7 +163,7 @@ class Stage:
     def client(self, name: str) -> MarketClient:
         """Return the market as a role sees it."""
         if name not in self._clients:
-            self._clients[name] = MarketClient(self.w3, self.market, self.actor(name).account)
+            self._clients[name] = _Client(self.w3, self.market, self.actor(name).account)
         return self._clients[name]
 
     def create(self, **changes: Any) -> CreatedJob:

@@ -17,6 +17,7 @@ from market.chain.anvil import Anvil
 from market.chain.devnet import Devnet
 from market.chain.rpc import connect, fund
 from market.chain.transactions import send
+from tests.evm import quicken
 
 PROBE_FILE = Path(__file__).parents[2] / "e2e" / "viem" / "probe.json"
 CHAIN_ID = 31337
@@ -35,6 +36,7 @@ def probe_artifact() -> dict[str, Any]:
 )
 def chain(request: pytest.FixtureRequest) -> Iterator[Devnet | Anvil]:
     """The embedded devnet and anvil: what is tested on one must hold on the other."""
+    quicken()
     running = Devnet(CHAIN_ID) if request.param == "devnet" else Anvil(CHAIN_ID)
     with running:
         yield running

@@ -16,10 +16,13 @@ from aggregator.errors import InvalidSrs
 from aggregator.rules import RULES
 from aggregator.scores import SCORES
 from aggregator.srs import VerifyingKey, development_srs
+from market.chain.anvil import Anvil
 from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS, load_artifact
 from market.chain.deployment import Deployment, deploy
+from market.chain.devnet import Devnet
 from market.chain.market import MarketClient
 from market.chain.market_encoding import decode_id, encode_id
+from market.chain.rpc import connect, fund
 from market.chain.transactions import send
 from market.domain import LOCAL_CHAIN_IDS, KeyPublished
 from market.errors import WrongChain
@@ -30,9 +33,11 @@ def key() -> VerifyingKey:
     return development_srs(32).key
 
 
-@pytest.fixture
-def deployment(w3: Web3, account: LocalAccount, key: VerifyingKey) -> Deployment:
-    return deploy(w3, account, key)
+@pytest.fixture(scope="module")
+def deployment(chain: Devnet | Anvil, key: VerifyingKey) -> Deployment:
+    w3, deployer = connect(chain.url, expected_chain_id=chain.chain_id), Account.create()
+    fund(w3, deployer.address, 10 * 10**18)
+    return deploy(w3, deployer, key)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from aggregator.bn254 import Kernel
 from aggregator.bn254.selection import NAMES, load
 from aggregator.errors import InvalidInput
 
-# Local services are not behind a proxy; requests looks for one in the whole environment, twice a request, unless told so.
+# Local services are not behind a proxy; requests looks through the environment for one, request by request.
 _DIRECT = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost")))
 os.environ |= {"no_proxy": _DIRECT, "NO_PROXY": _DIRECT}
 

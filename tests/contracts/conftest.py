@@ -47,7 +47,13 @@ def market(session_chain: Chain) -> Contract:
     return session_chain.deploy("Market")
 
 
+@pytest.fixture(scope="session")
+def batch(session_chain: Chain) -> Contract:
+    """Deploy the contract that asks many views in one call, which keeps no state, once."""
+    return session_chain.deploy("Batch")
+
+
 @pytest.fixture
-def scene(chain: Chain, market: Contract, verifier: Contract) -> Scene:
+def scene(chain: Chain, market: Contract, verifier: Contract, batch: Contract) -> Scene:
     """Give a market with actors and no jobs, settled without proofs."""
-    return Scene(chain, market, verifier)
+    return Scene(chain, market, verifier, batch)

@@ -33,6 +33,8 @@ from typing import Any, cast
 
 from eth.constants import GENESIS_PARENT_HASH
 from eth.exceptions import Revert
+from eth.vm.forks.prague import PragueVM
+from eth.vm.forks.prague.state import PragueState
 from eth.vm.spoof import SpoofTransaction
 from eth_tester import EthereumTester, PyEVMBackend
 from eth_typing import ChecksumAddress
@@ -45,6 +47,7 @@ from web3.datastructures import AttributeDict
 from web3.types import TxParams, TxReceipt
 
 from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS
+from market.chain.devnet_precompiles import FastCurveComputation
 from scripts import compile_contracts
 from tests.evm import quicken
 
@@ -89,11 +92,12 @@ class Refusal:
 class Chain:
     """One in-process chain under Prague rules, with funded accounts; see the module's docstring."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, own_curve: bool = False) -> None:
+        """Start a chain; ``own_curve`` has py-evm itself do BN254, seconds a pairing, not the devnet's kernel."""
         quicken()
         genesis = PyEVMBackend.generate_genesis_params({"timestamp": GENESIS_TIME, "gas_limit": _BLOCK_GAS_LIMIT})
         accounts = PyEVMBackend.generate_genesis_state(num_accounts=ACCOUNTS) | _rules_and_scores()
-        self._backend = _Backend(genesis, accounts)
+        self._backend = _Backend(genesis, accounts, ((0, PragueVM if own_curve else _FastCurveVM),))
         tester = EthereumTester(self._backend)
         self.w3 = Web3(EthereumTesterProvider(tester))
         self._tester = tester
@@ -160,10 +164,10 @@ class Chain:
             If it fails; it is mined all the same.
 
         """
-        if isinstance(function, ContractConstructor):
-            return self.send_raw({"data": function.data_in_transaction, "gas": gas}, sender=sender, value=value)
-        transaction = {"to": function.address, "data": function._encode_transaction_data(), "gas": gas}
-        return self.send_raw(transaction, sender=sender, value=value)
+        settled = {"gas": gas, "maxFeePerGas": 0, "maxPriorityFeePerGas": 0, "chainId": self.chain_id, "value": 0}
+        built = function.build_transaction(cast(TxParams, settled))  # asks the chain for nothing that is given
+        sent = {"to": built["to"], "data": built["data"], "gas": gas}
+        return self.send_raw(sent, sender=sender, value=value)
 
     def send_raw(self, transaction: Mapping[str, Any], *, sender: str | None = None, value: int = 0) -> TxReceipt:
         """Mine a transaction given by ``to`` and ``data``, as :meth:`send`; a plain transfer needs ``to`` only."""
@@ -334,6 +338,14 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     os.replace(file.name, path)
 
 
+class _FastCurveState(PragueState):
+    computation_class = FastCurveComputation
+
+
+class _FastCurveVM(PragueVM):
+    _state_class = _FastCurveState
+
+
 class _Backend(PyEVMBackend):  # type: ignore[misc]
     """eth-tester's backend without its checks; keeps the revert data, and calls at the time of the block to come."""
 
@@ -352,7 +364,7 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]
             max_priority_fee_per_gas=0,
             max_fee_per_gas=header.base_fee_per_gas,
             gas=transaction["gas"],
-            to=to_canonical_address(transaction["to"]) if "to" in transaction else b"",
+            to=to_canonical_address(transaction["to"]) if transaction["to"] else b"",
             value=transaction["value"],
             data=bytes(HexBytes(transaction.get("data", b""))),
             access_list=(),

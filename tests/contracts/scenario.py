@@ -100,7 +100,7 @@ def updates_for(trainers: Iterable[str], terms: JobTerms, *, scale: float = 12.0
 class Scene:
     """A market, the accounts that act in it, and the client that decodes its events."""
 
-    def __init__(self, chain: Chain, market: Contract, verifier: Contract) -> None:
+    def __init__(self, chain: Chain, market: Contract, verifier: Contract, batch: Contract | None = None) -> None:
         self.chain = chain
         self.market = market
         self.verifier = verifier
@@ -111,7 +111,7 @@ class Scene:
         self.trainers: tuple[str, ...] = tuple(chain.accounts[10:])
         self.wallets: dict[str, Contract] = {}
         self.jobs: list[Job] = []
-        self._batch = chain.deploy("Batch")
+        self.batch = batch or chain.deploy("Batch")
         self.forced: dict[str, int] = {}
 
     def terms(self, **changes: Any) -> JobTerms:
@@ -181,7 +181,7 @@ class Scene:
     def expect(self, views: Sequence[tuple[ContractFunction, Any]]) -> None:
         """Check what views of the market answer, all in one call."""
         calls = [calldata(function) for function, _ in views]
-        answers = self.chain.call(self._batch.functions.read(self.market.address, calls))
+        answers = self.chain.call(self.batch.functions.read(self.market.address, calls))
         for (function, value), answer in zip(views, answers, strict=True):
             types = get_abi_output_types(function.abi)
             if answer != encode(types, [value]):

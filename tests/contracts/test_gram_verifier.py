@@ -54,6 +54,13 @@ def test_an_honest_settlement_is_accepted(chain: Chain, gram_verifier: Contract,
     chain.call(gram_verifier.functions.verify(claim_of(honest.statement), honest.proof))
 
 
+def test_an_honest_settlement_is_accepted_where_nothing_is_shared_with_the_prover() -> None:
+    """On py-evm's own curve arithmetic, not on the kernel that made the proof."""
+    chain = Chain(own_curve=True)
+    verifier, made = chain.deploy("GramVerifier", development_srs(80).key.words()), proven(N, D, chain.chain_id)
+    chain.call(verifier.functions.verify(claim_of(made.statement), made.proof))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "d"), [(4, 72), (8, 5), (20, 40)])
 def test_larger_settlements_are_accepted(n: int, d: int, chain: Chain, gram_verifier: Contract) -> None:

@@ -7,6 +7,7 @@ commands in processes of their own (`Stage.start`), which is slower by the impor
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from typing import Any, Self
 from unittest import mock
 
 import numpy as np
+import typer.main
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_typing import HexStr
@@ -70,6 +72,10 @@ class _Client(MarketClient):
         if checked not in _KNOWN and super().verifier_is_known(verifier, key):
             _KNOWN.add(checked)
         return checked in _KNOWN
+
+
+_command = functools.cache(typer.main.get_command)
+"""The command line, which is otherwise put together anew each time that it runs."""
 
 
 class Told(list[tuple[str, dict[str, Any]]]):
@@ -401,6 +407,7 @@ def run_main(arguments: list[str], environment: dict[str, str]) -> Answer:
         mock.patch.dict(os.environ, environment, clear=True),
         mock.patch.object(sys, "argv", ["gramercy", *arguments]),
         mock.patch.object(sys, "stdin", io.StringIO()),
+        mock.patch.object(typer.main, "get_command", _command),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(errors),
     ):

@@ -64,7 +64,7 @@ round_offset = st.sampled_from([0, 0, 0, 0, -1, 1])
 
 
 @cache
-def _session() -> tuple[Chain, Contract, Contract, Contract, Contract]:
+def _session() -> tuple[Scene, Contract, Contract]:
     chain = Chain()
     market, switch, permissive, token = (
         chain.deploy(name) for name in ("Market", "FaultSwitchVerifier", "PermissiveVerifier", "StandardToken")
@@ -72,7 +72,7 @@ def _session() -> tuple[Chain, Contract, Contract, Contract, Contract]:
     scene = Scene(chain, market, switch)
     for account in (*scene.trainers[:TRAINERS], *scene.aggregators):
         scene.fund(token.address, account, 10_000)
-    return chain, market, switch, permissive, token
+    return scene, permissive, token
 
 
 class MarketMachine(RuleBasedStateMachine):
@@ -80,10 +80,11 @@ class MarketMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.chain, market, self.switch, permissive, self.token = _session()
+        shared, permissive, self.token = _session()
+        self.chain, self.switch = shared.chain, shared.verifier
         self._undo = self.chain.undone()
         self._undo.__enter__()
-        self.scene = scene = Scene(self.chain, market, self.switch)
+        self.scene = scene = Scene(self.chain, shared.market, self.switch, shared.batch)
         deadline, aggregators = self.chain.now + LIFETIME, (*scene.aggregators, scene.owner)
         self.jobs = (
             scene.create(**COIN_JOB, deadline=deadline, aggregators=aggregators),

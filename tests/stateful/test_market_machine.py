@@ -417,7 +417,7 @@ _COMMON = settings(
 )
 
 TestMarketMachine = MarketMachine.TestCase
-TestMarketMachine.settings = settings(_COMMON, max_examples=1, stateful_step_count=25)
+TestMarketMachine.settings = settings(_COMMON, max_examples=2, stateful_step_count=25)
 
 TestDeepMarketMachine = pytest.mark.slow(DeepMarketMachine.TestCase)
 TestDeepMarketMachine.settings = settings(_COMMON, max_examples=20, stateful_step_count=40)

@@ -205,7 +205,12 @@ def test_final_pay_of_earlier_rounds_is_out_of_reach(scene: Scene, job: Job, swi
 
 
 @pytest.mark.parametrize(
-    ("share", "reward"), [(0, 0), (1, 0), (11, 1), (5_000, 499), (9_999, 998), (10_000, 999)], ids=str
+    ("share", "reward"),
+    [
+        *((0, 0), (11, 1), (10_000, 999)),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in ((1, 0), (5_000, 499), (9_999, 998))),
+    ],
+    ids=str,
 )
 def test_the_bond_is_split_to_the_unit(scene: Scene, switch: Contract, share: int, reward: int) -> None:
     job = _job(scene, switch, challenger_share_bps=share)

@@ -81,6 +81,9 @@ STATES: dict[str, Callable[[Job, Sequence[str]], object]] = {
     "closed": _closed,
 }
 
+_ON_THE_WAY = {"open", "settling", "settling with too few", "final", "opened at the last second"}
+"""States that other tests of the quick run pass through."""
+
 
 def _end(job: Job) -> int:
     """Return when everybody can be out at the latest: the deadline and one round's windows."""
@@ -132,7 +135,9 @@ def _ways_out(job: Job) -> list[tuple[Callable[[], int], int]]:
 
 
 @pytest.mark.parametrize("native", [True, False], ids=["coin", "token"])
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize(
+    "state", [pytest.param(state, marks=pytest.mark.slow if state in _ON_THE_WAY else ()) for state in STATES]
+)
 def test_invariant_14_each_party_alone_gets_its_own_out(scene: Scene, state: str, native: bool) -> None:
     token = NATIVE_COIN if native else scene.chain.deploy("StandardToken").address
     verifier = scene.chain.deploy("FaultSwitchVerifier")

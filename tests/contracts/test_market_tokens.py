@@ -33,7 +33,14 @@ def _play_to_the_end(scene: Scene, job: Job) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["StandardToken", "NoReturnToken", "FalseReturnToken", "BlocklistToken", "CallbackToken", "FeeToken"]
+    "name",
+    [
+        *("StandardToken", "NoReturnToken", "FeeToken"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("FalseReturnToken", "BlocklistToken", "CallbackToken")
+        ),
+    ],
 )
 def test_a_token_that_delivers_serves_a_whole_job(scene: Scene, name: str) -> None:
     token, verifier = scene.chain.deploy(name).address, scene.chain.deploy("FaultSwitchVerifier")

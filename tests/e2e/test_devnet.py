@@ -193,7 +193,7 @@ def test_without_block_time_only_the_pending_block_follows_the_clock() -> None:
         assert chain_time(w3) == genesis
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_devnet_process_serves_and_ends_cleanly_on_a_signal(number: signal.Signals, tmp_path: Path) -> None:
     log = tmp_path / "devnet.log"
     with spawn(chain_id=CHAIN_ID, block_time=60, log=log) as process:

@@ -57,11 +57,11 @@ def test_the_mean_reaches_93_percent_without_attack_and_falls_with_sign_flippers
     assert attacked < attack_free - 0.3
 
 
-@pytest.mark.parametrize("attack", ["gaussian", "ipm:10"])
+@pytest.mark.parametrize("attack", [pytest.param("gaussian", marks=pytest.mark.slow), "ipm:10"])
 def test_strong_attacks_on_the_update_break_the_mean(attack: str) -> None:
     assert _accuracy_of_the_mean("digits:mlp", attack, 0) < 0.7
 
 
-@pytest.mark.parametrize("attack", ["free-rider", "copy"])
+@pytest.mark.parametrize("attack", ["free-rider", pytest.param("copy", marks=pytest.mark.slow)])
 def test_earning_without_work_does_not_break_the_model(attack: str) -> None:
     assert _accuracy_of_the_mean("digits:mlp", attack, 0) > 0.85

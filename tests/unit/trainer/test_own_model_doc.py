@@ -28,7 +28,13 @@ def test_the_wine_task_and_its_trial_run_as_printed(programs: list[str], tmp_pat
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", programs[1]],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(_ROOT), "PATH": "", "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            "PYTHONPATH": str(_ROOT),
+            "PATH": "",
+            "HOME": str(tmp_path),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "OMP_NUM_THREADS": "1",
+        },
         capture_output=True,
         text=True,
         timeout=120,

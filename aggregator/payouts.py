@@ -6,22 +6,25 @@ from collections.abc import Sequence
 from operator import add
 
 from aggregator.errors import OutOfRange, WrongShape
-from aggregator.rules.base import stake_weights
+from aggregator.rules.base import Decision, stake_weights
 
 BASIS_POINTS = 10_000
 NO_CAP = 0
 CAP_MAX = (1 << 16) - 1
 
 
-def floor_weights(accepted: Sequence[bool], stakes: Sequence[int], *, byzantine: int) -> tuple[int, ...]:
-    """Return the weights with which the floor's score is computed: the accepted updates' shares in their stakes.
+def floor_weights(
+    decision: Decision, stakes: Sequence[int], *, needs_reference: bool, byzantine: int
+) -> tuple[int, ...]:
+    """Return the weights with which the floor's score is computed.
 
-    All n updates' where the rule accepts fewer than n - f, which is outside its own assumption. So a rule that reads
-    the reference row, which the owner chooses, can keep at most f trainers from the floor; and those whom the rule
-    keeps out cannot take it by agreeing with each other.
+    The rule's own; but by stake over all n updates where the rule reads the reference row, which the owner chooses, or
+    accepts fewer than n - f updates, which is outside its own assumption.
     """
-    enough = sum(accepted) >= len(stakes) - byzantine
-    return stake_weights(accepted if enough else (True,) * len(stakes), stakes)
+    everybody = (True,) * len(stakes)
+    if needs_reference or sum(decision.accepted) < len(stakes) - byzantine:
+        return stake_weights(everybody, stakes)
+    return decision.weights
 
 
 def split_budget(
@@ -39,7 +42,7 @@ def split_budget(
     trainer gets of both is at most its cap, a multiple of its share of the stakes: so no mistake of a score gives
     everything to one, and splitting an identity does not raise what it may get. The sum is at most ``budget``; what is
     left over returns to the owner's escrow, as nobody should gain where another is capped. The owner chooses the
-    reference row behind ``scores``, but not what becomes of the floor.
+    reference row behind ``scores``, but whatever it is, a trainer gets its share of the floor, up to its cap.
 
     Parameters
     ----------

@@ -117,7 +117,7 @@ def settle(
     floor_bps = BASIS_POINTS if unusable else rules.floor_bps
     floor, floor_hints = Scored((0,) * products.n, memory.floor), b""
     if floor_bps:
-        weights = floor_weights(decision.accepted, stakes, byzantine=rules.byzantine)
+        weights = floor_weights(decision, stakes, needs_reference=rule.needs_reference, byzantine=rules.byzantine)
         floor, floor_hints = ask(get_score(FLOOR_SCORE), weights, memory.floor)
     scored, score_hints = Scored(floor.scores, memory.score), b""
     if not unusable:
@@ -152,7 +152,12 @@ class _Question:
     trainers: Sequence[bytes]
 
     def __call__(self, score: Score, weights: Sequence[int], memory: bytes) -> tuple[Scored, bytes]:
-        asked: dict[str, Any] = {"trainers": self.trainers, "memory": memory, "dimension": self.rules.dimension}
+        asked: dict[str, Any] = {
+            "trainers": self.trainers,
+            "memory": memory,
+            "dimension": self.rules.dimension,
+            "byzantine": self.rules.byzantine,
+        }
         return score.score(self.products, weights, **asked), score.hints(self.products, weights, **asked)
 
 

@@ -24,7 +24,7 @@ VALUE_BITS = 64
 
 @dataclass(frozen=True, slots=True)
 class MarginalValue:
-    """Accepts updates whose trainers' running marginal value is positive; clips them to the median norm.
+    """Accepts updates whose trainers' running marginal value is positive; clips them to their median norm.
 
     An update's marginal value has two parts: how far it points where r, the owner's reference row, points; and,
     against it, how far it piles up with what all others bring, beyond what the others do. They are the two terms of
@@ -35,7 +35,7 @@ class MarginalValue:
     too: so the (f + 1)-th largest pile counts for nothing, and at most f trainers are held to it. One round's sign is
     noisy, so the running mean over rounds decides, with this round counted four times: what an update does now weighs
     more than what its trainer did in any other round. In exact integers, with b the stakes' shares of all n, M the
-    stake-weighted lower median of the squared norms, ``L(x) = floor(2**32 sqrt(x))``, and quotients rounded toward
+    stake-weighted lower median of all squared norms, ``L(x) = floor(2**32 sqrt(x))``, and quotients rounded toward
     zero, ::
 
         c_i = 2**32 where G_ii <= M, else floor(sqrt(2**64 M / G_ii));    q_i = floor(b_i c_i / 2**32)
@@ -48,14 +48,14 @@ class MarginalValue:
         e_i = (49 e_i + y_i) / 50                                         (is remembered)
 
     t_i and p_i are 0 for a zero update, and p_i where M = 0; f is capped at ``(n - 1) // 2``.
-    Weighed are updates with ``v_i > 0``: by the stakes' shares among them, times c_i. Accepted are these, and in any
-    case those with the n - f largest v_i, equal ones in the order of positions: so a reference that says nothing, or is
-    hostile, keeps f trainers at most from the floor of the pay (:mod:`aggregator.payouts`). Where no v_i is positive,
-    the accepted are weighed: the model never freezes. Zero updates are neither counted nor accepted.
+    Accepted are updates with ``v_i > 0``. Where there is none, as when r says nothing that late in a job, those with
+    the n - f largest v_i are, equal ones in the order of positions: the model never freezes. Zero updates are neither
+    counted nor accepted. Weights are the stakes' shares among the accepted, each update cut to their median norm:
+    times c_i with M', the median of the accepted, in place of M; attackers with short updates would make all short.
 
     Only r's direction counts: how far the owner trained it says nothing. *Without a reference row* (the owner's was
-    unusable), or with one of zeros, the running values stay as they are, and decide in the same way. Where none is
-    positive, as in a job's first rounds, all updates are accepted and weighed: centred clipping.
+    unusable), or with one of zeros, the running values stay as they are, and decide. Where none is positive, as in a
+    job's first rounds, all updates are accepted: centred clipping.
 
     Memory: the running values e, 0 at first (:mod:`aggregator.running`). Nobody gets rid of a value by staying away; a
     new address needs a stake. Cost: O(n^2), no iterations.
@@ -88,12 +88,8 @@ class MarginalValue:
 
         """
         judged = _judge(products, byzantine, stakes, trainers, memory)
-        positive = [value > 0 and square > 0 for value, square in zip(judged.values, judged.squares, strict=True)]
-        accepted = tuple(above or i in judged.foremost for i, above in enumerate(positive))
-        if judged.held is None and not any(positive):
-            accepted = (True,) * products.n
-        weighed = positive if any(positive) else accepted
-        return Decision(accepted, clipped_shares(weighed, stakes, judged.clips), judged.memory)
+        clips = clip_factors(judged.squares, judged.median)
+        return Decision(judged.accepted, clipped_shares(judged.accepted, stakes, clips), judged.memory)
 
     def hints(
         self,
@@ -104,25 +100,24 @@ class MarginalValue:
         trainers: Sequence[bytes] = (),
         memory: bytes = b"",
     ) -> bytes:
-        """Return M, the position of the (n - f)-th largest v, and with a reference row P, in two's complement."""
+        """Return M', the last accepted if no v is positive, else 0; with a row r, P in two's complement, and M."""
         judged = _judge(products, byzantine, stakes, trainers, memory)
-        last = judged.foremost[-1] if judged.foremost else 0
-        return words((judged.median, last, *(() if judged.held is None else (judged.held % (1 << 256),))))
+        return words((judged.median, judged.last, *judged.pile_hints))
 
 
 @dataclass(frozen=True, slots=True)
 class _Judgement:
-    """What decides: v of all updates, and which of those that are not zero have the n - f largest, the largest first.
+    """Who is accepted; ``median`` is M'.
 
-    ``held`` is P, None without a reference row.
+    ``last`` is the position of the (n - f)-th largest v where that decides, else 0; ``pile_hints`` are P, modulo 2^256,
+    and M, none without a reference row.
     """
 
     squares: list[int]
+    accepted: tuple[bool, ...]
     median: int
-    clips: list[int]
-    values: list[int]
-    foremost: list[int]
-    held: int | None
+    last: int
+    pile_hints: tuple[int, ...]
     memory: bytes
 
 
@@ -130,13 +125,13 @@ def _judge(
     products: Products, byzantine: int, stakes: Sequence[int], trainers: Sequence[bytes], memory: bytes
 ) -> _Judgement:
     squares = _squares(products, stakes, trainers)
-    median = lower_median(squares, stakes)
-    clips = clip_factors(squares, median)
-    values, held = recall(memory, trainers), None
+    values, pile_hints = recall(memory, trainers), tuple[int, ...]()
     reference = _direction(products)
     if reference is not None:
-        piles = _piles(products, stakes, clips, median)
+        median = lower_median(squares, stakes)
+        piles = _piles(products, stakes, clip_factors(squares, median), median)
         held = _largest_held(piles, byzantine)
+        pile_hints = (held % (1 << 256), median)
         now = [
             agreement - 2 * max(0, pile - max(0, held))
             for agreement, pile in zip(_agreements(products, reference), piles, strict=True)
@@ -145,8 +140,25 @@ def _judge(
         kept = [saturated(truncated_quotient(KEPT * old + new, OF)) for old, new in zip(values, moves, strict=True)]
         memory = remember(memory, trainers, kept)
         values = [KEPT * old + NOW * new for old, new in zip(values, moves, strict=True)]
-    foremost = _foremost(values, squares, byzantine)
-    return _Judgement(squares, median, clips, values, foremost, held, memory)
+    accepted, last = tuple(value > 0 and square > 0 for value, square in zip(values, squares, strict=True)), 0
+    if not any(accepted) and reference is None:
+        accepted = (True,) * products.n
+    elif not any(accepted):
+        foremost = _foremost(values, squares, byzantine)
+        accepted, last = tuple(i in foremost for i in range(products.n)), foremost[-1] if foremost else 0
+    return _Judgement(
+        squares=squares,
+        accepted=accepted,
+        median=lower_median(*_of(accepted, squares, stakes)),
+        last=last,
+        pile_hints=pile_hints,
+        memory=memory,
+    )
+
+
+def _of(chosen: Sequence[bool], *lists: Sequence[int]) -> list[list[int]]:
+    """Return what the lists have in the chosen places."""
+    return [[value for value, ok in zip(values, chosen, strict=True) if ok] for values in lists]
 
 
 def _direction(products: Products) -> ExtraRow | None:

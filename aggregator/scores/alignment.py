@@ -17,6 +17,7 @@ from aggregator.scores.shapley_reference import STANDARD_DEVIATIONS, aggregate_s
 
 _WEIGHT_BITS = 32
 _VALUE_BITS = 64
+_WORD_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +37,16 @@ class Novelty:
     agree: tuple[bool, ...]
 
 
-def novelty(products: Products, weights: Sequence[int], dimension: int) -> Novelty:
-    """Return ``x_i = w_i c_i max(0, a'_i)``, with a of :func:`beyond_chance`, and whether ``a_i > 0``.
+def novelty(products: Products, weights: Sequence[int], dimension: int, byzantine: int) -> Novelty:
+    """Return ``x_i = w_i c_i max(0, s_i - T'_i)``, and whether ``sum of q_j K_ij > 0`` and ``<u_i, b_i> > T_i``.
 
-    Dashes mean that the previous aggregate is projected out (:mod:`aggregator.residuals`); c shortens updates longer
-    than the median (:mod:`aggregator.scores.clipping`).
-    """
-    clipped = clip(squares_of(products), weights, times=1)
-    new = beyond_chance(without_previous(products).gram, clipped.weights, dimension)
-    values = tuple(
-        weight * (factor * max(above, 0) >> _WEIGHT_BITS)
-        for weight, factor, above in zip(weights, clipped.factors, new, strict=True)
-    )
-    return Novelty(values, tuple(above > 0 for above in beyond_chance(products.gram, clipped.weights, dimension)))
-
-
-def beyond_chance(gram: IntMatrix, weights: Sequence[int], dimension: int) -> list[int]:
-    """Return ``a_i = sum of q_j K_ij over j, less T_i``, with ``K_ij = g_ij (1 - cos^2_ij)`` and weights q.
-
-    ``cos^2_ij = g_ij^2 / (g_ii g_jj)``. The inner product is for pointing where others point, weighed by how far they
-    are from being the same vector: one's own copy, exact or scaled, counts as oneself and brings nothing.
+    ``s_i`` is the winsorised sum of ``q_j K_ij`` over all j: ``K_ij = g'_ij (1 - cos'^2_ij)``, ``cos'^2_ij = g'_ij^2 /
+    (g'_ii g'_jj)``, each not below l_i nor above h_i (:func:`bounds_of`). Dashes: the previous aggregate is projected
+    out (:mod:`aggregator.residuals`); c and q shorten updates longer than the median
+    (:mod:`aggregator.scores.clipping`). The inner product is for pointing where others point, weighed by how far they
+    are from being the same vector: one's own copy, exact or scaled, counts as oneself. Where at most f of n trainers of
+    equal stake are Byzantine, the bounds lie among what honest trainers share with i: f that agree with each other gain
+    nothing by it, and f that point against somebody take nothing away. Splitting an identity changes no sum.
 
     ``T_i = 3 |u_i| |b_i| / sqrt(d)``, with ``b_i`` the sum of ``q_j u_j`` over all others, is three standard
     deviations of the inner product of b_i and isotropic noise of the length of u_i: noise brings nothing, not even
@@ -65,17 +56,61 @@ def beyond_chance(gram: IntMatrix, weights: Sequence[int], dimension: int) -> li
     The kernel is this project's own; in place of a reference it uses, as CGSV does (Xu et al., NeurIPS 2021), that
     honest updates agree. Magnitudes stay below 2^125: ``|K_ij| <= 2^61``, and the weights' sum is at most 2^32.
     """
+    clipped = clip(squares_of(products), weights, times=1)
+    gram = without_previous(products).gram
+    kernel = independent_products(gram)
+    shared = [
+        sum(q * max(least, min(greatest, value)) for q, value in zip(clipped.weights, row, strict=True))
+        for row, (least, greatest) in zip(kernel, bounds_of(kernel, weights, byzantine), strict=True)
+    ]
+    values = tuple(
+        weight * (factor * max(value - chance, 0) >> _WEIGHT_BITS)
+        for weight, factor, value, (_, chance) in zip(
+            weights, clipped.factors, shared, _toward_others(gram, clipped.weights, dimension), strict=True
+        )
+    )
+    plain = weighted_sums(independent_products(products.gram), clipped.weights)
+    agree = tuple(
+        value > 0 and toward > chance
+        for value, (toward, chance) in zip(
+            plain, _toward_others(products.gram, clipped.weights, dimension), strict=True
+        )
+    )
+    return Novelty(values, agree)
+
+
+def bounds_of(kernel: IntMatrix, weights: Sequence[int], byzantine: int) -> list[tuple[int, int]]:
+    """Return ``(l_i, h_i)``: the least entry of each row that, with all below it, holds more than f/n of the weight.
+
+    h_i is the greatest that does so with all above it. f is at most ``(n - 1) // 2`` here; both are 0 without weight.
+    """
+    n, total = len(weights), sum(weights)
+    limit = min(byzantine, max(n - 1, 0) // 2) * total
+    found = []
+    for row in kernel:
+        ranked = sorted(zip(row, weights, strict=True))
+        found.append((_first_beyond(ranked, n, limit), _first_beyond(ranked[::-1], n, limit)))
+    return found
+
+
+def _first_beyond(ranked: Sequence[tuple[int, int]], n: int, limit: int) -> int:
+    held = 0
+    for value, weight in ranked:
+        held += weight
+        if n * held > limit:
+            return value
+    return 0
+
+
+def _toward_others(gram: IntMatrix, weights: Sequence[int], dimension: int) -> list[tuple[int, int]]:
+    """Return ``<u_i, b_i>`` and ``T_i``."""
     sums = weighted_sums(gram, weights)
     square = max(sum(q * value for q, value in zip(weights, sums, strict=True)), 0)
-    shared = weighted_sums(independent_products(gram), weights)
-    others = (
-        max(square - 2 * q * value + q * q * gram[i][i], 0)
-        for i, (q, value) in enumerate(zip(weights, sums, strict=True))
-    )
-    return [
-        value - STANDARD_DEVIATIONS * isqrt(gram[i][i] * rest // dimension)
-        for i, (value, rest) in enumerate(zip(shared, others, strict=True))
-    ]
+    found = []
+    for i, (q, value) in enumerate(zip(weights, sums, strict=True)):
+        others = max(square - 2 * q * value + q * q * gram[i][i], 0)
+        found.append((value - q * gram[i][i], STANDARD_DEVIATIONS * isqrt(gram[i][i] * others // dimension)))
+    return found
 
 
 def independent_products(gram: IntMatrix) -> IntMatrix:
@@ -119,7 +154,14 @@ class Alignment:
     needs_reference: bool = False
 
     def score(
-        self, products: Products, weights: Sequence[int], *, trainers: Sequence[bytes], memory: bytes, dimension: int
+        self,
+        products: Products,
+        weights: Sequence[int],
+        *,
+        trainers: Sequence[bytes],
+        memory: bytes,
+        dimension: int,
+        byzantine: int = 0,
     ) -> Scored:
         """Score n updates, and remember.
 
@@ -139,7 +181,7 @@ class Alignment:
         square = aggregate_square(products, weights)
         if square <= 0:
             return Scored((0,) * products.n, memory)
-        found = novelty(products, weights, dimension)
+        found = novelty(products, weights, dimension, byzantine)
         unit = max(square, sum(found.values))
         running = accumulated(memory, trainers, [(value << _VALUE_BITS) // unit for value in found.values])
         scores = tuple(
@@ -156,6 +198,11 @@ class Alignment:
         trainers: Sequence[bytes] = (),  # noqa: ARG002
         memory: bytes = b"",  # noqa: ARG002
         dimension: int = 1,  # noqa: ARG002
+        byzantine: int = 0,
     ) -> bytes:
-        """Return the weighted median of the squared norms, one word."""
-        return median_hint(squares_of(products), weights)
+        """Return the weighted median of the squared norms, then ``l_i`` and ``h_i`` of each update."""
+        kernel = independent_products(without_previous(products).gram)
+        bounds = [bound for pair in bounds_of(kernel, weights, byzantine) for bound in pair]
+        return median_hint(squares_of(products), weights) + b"".join(
+            bound.to_bytes(_WORD_BYTES, "big", signed=True) for bound in bounds
+        )

@@ -49,7 +49,14 @@ class Score(Protocol):
         ...
 
     def score(
-        self, products: Products, weights: Sequence[int], *, trainers: Sequence[bytes], memory: bytes, dimension: int
+        self,
+        products: Products,
+        weights: Sequence[int],
+        *,
+        trainers: Sequence[bytes],
+        memory: bytes,
+        dimension: int,
+        byzantine: int = 0,
     ) -> Scored:
         """Score n updates.
 
@@ -65,6 +72,8 @@ class Score(Protocol):
             What the score returned in the job's previous round; empty at first.
         dimension
             d, the number of entries of an update.
+        byzantine
+            ``f``, the number of Byzantine trainers that the job tolerates.
 
         Raises
         ------
@@ -77,7 +86,14 @@ class Score(Protocol):
         ...
 
     def hints(
-        self, products: Products, weights: Sequence[int], *, trainers: Sequence[bytes], memory: bytes, dimension: int
+        self,
+        products: Products,
+        weights: Sequence[int],
+        *,
+        trainers: Sequence[bytes],
+        memory: bytes,
+        dimension: int,
+        byzantine: int = 0,
     ) -> bytes:
         """Return what the score's contract wants beside the products, so that it checks instead of computing.
 
@@ -111,6 +127,7 @@ class Formula:
         trainers: Sequence[bytes] = (),  # noqa: ARG002
         memory: bytes = b"",  # noqa: ARG002
         dimension: int = 1,  # noqa: ARG002
+        byzantine: int = 0,  # noqa: ARG002
     ) -> Scored:
         """Evaluate the formula; :class:`Score` tells what is raised."""
         check_shape(products, weights)
@@ -124,6 +141,7 @@ class Formula:
         trainers: Sequence[bytes] = (),  # noqa: ARG002
         memory: bytes = b"",  # noqa: ARG002
         dimension: int = 1,  # noqa: ARG002
+        byzantine: int = 0,  # noqa: ARG002
     ) -> bytes:
         """Return nothing: the contract computes all there is."""
         return b""

@@ -51,6 +51,7 @@ class LeaveOneOut:
         trainers: Sequence[bytes] = (),  # noqa: ARG002
         memory: bytes = b"",  # noqa: ARG002
         dimension: int,
+        byzantine: int = 0,  # noqa: ARG002
     ) -> Scored:
         """Score n updates.
 
@@ -75,6 +76,7 @@ class LeaveOneOut:
         trainers: Sequence[bytes] = (),  # noqa: ARG002
         memory: bytes = b"",  # noqa: ARG002
         dimension: int = 1,  # noqa: ARG002
+        byzantine: int = 0,  # noqa: ARG002
     ) -> bytes:
         """Return the weighted median of the squared norms, one word."""
         return utility_hints(products, weights)

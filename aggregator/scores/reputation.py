@@ -55,6 +55,7 @@ class Reputation:
         trainers: Sequence[bytes],
         memory: bytes,
         dimension: int = 1,  # noqa: ARG002
+        byzantine: int = 0,  # noqa: ARG002
     ) -> Scored:
         """Score n updates, and remember.
 
@@ -89,6 +90,7 @@ class Reputation:
         trainers: Sequence[bytes],  # noqa: ARG002
         memory: bytes,  # noqa: ARG002
         dimension: int = 1,  # noqa: ARG002
+        byzantine: int = 0,  # noqa: ARG002
     ) -> bytes:
         """Return nothing."""
         return b""

@@ -65,6 +65,7 @@ class ShapleyReference:
         trainers: Sequence[bytes],
         memory: bytes,
         dimension: int,
+        byzantine: int = 0,  # noqa: ARG002
     ) -> Scored:
         """Score n updates, and remember.
 
@@ -98,6 +99,7 @@ class ShapleyReference:
         trainers: Sequence[bytes] = (),  # noqa: ARG002
         memory: bytes = b"",  # noqa: ARG002
         dimension: int = 1,  # noqa: ARG002
+        byzantine: int = 0,  # noqa: ARG002
     ) -> bytes:
         """Return the weighted median of the squared norms, one word."""
         return utility_hints(products, weights)

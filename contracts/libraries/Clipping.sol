@@ -6,17 +6,17 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {StakeWeights} from "./StakeWeights.sol";
 import {Weighing} from "./Weighing.sol";
 
-/// @title Updates cut to the median norm, and their stakes' shares.
+/// @title Updates cut to a median norm, and their stakes' shares.
 /// @dev The same integer arithmetic as aggregator/rules/weighing.py.
 library Clipping {
     /// @dev c_i in units of 2^-32: 1, or floor(sqrt(2^64 M / G_ii)) where G_ii > M, which is less. Reverts unless `limit`
-    /// is M, the stake-weighted lower median of the squares. Squares are below 2^63.
-    function factors(uint256[] memory squares, uint128[] calldata stakes, uint256 limit)
+    /// is M, the stake-weighted lower median of those squares whose bit is set in `among`. Squares are below 2^63.
+    function factors(uint256[] memory squares, uint128[] calldata stakes, uint256 among, uint256 limit)
         internal
         pure
         returns (uint256[] memory clips)
     {
-        Weighing.checkLowerMedian(limit, squares, stakes);
+        Weighing.checkLowerMedian(limit, squares, stakes, among);
         clips = new uint256[](squares.length);
         unchecked {
             for (uint256 i = 0; i < squares.length; ++i) {
@@ -47,6 +47,6 @@ library Clipping {
     {
         Weighing.checkLength(hints, 1);
         accepted = (1 << squares.length) - 1;
-        return (accepted, shares(accepted, stakes, factors(squares, stakes, Weighing.word(hints, 0))), "");
+        return (accepted, shares(accepted, stakes, factors(squares, stakes, accepted, Weighing.word(hints, 0))), "");
     }
 }

@@ -10,16 +10,20 @@ import {StakeWeights} from "./StakeWeights.sol";
 library Payouts {
     uint256 internal constant BASIS_POINTS = 10_000;
 
-    /// @dev The weights with which the floor's score is computed: the accepted updates' shares in their stakes; all n
-    /// updates' where the rule accepts fewer than n - f of them, which is outside its own assumption.
+    /// @dev The weights with which the floor's score is computed: the rule's, but by stake over all n updates where the
+    /// rule reads the reference row, which the owner chooses, or accepts fewer than n - f, which is outside its own
+    /// assumption.
     /// @param accepted Bit i set: update i is accepted.
-    function floorWeights(uint256 accepted, uint128[] calldata stakes, uint256 byzantine)
-        internal
-        pure
-        returns (uint64[] memory)
-    {
-        uint256 n = stakes.length;
-        return StakeWeights.roundedDown(_count(accepted) + byzantine < n ? (1 << n) - 1 : accepted, stakes);
+    function floorWeights(
+        uint256 accepted,
+        uint64[] memory weights,
+        uint128[] calldata stakes,
+        bool needsReference,
+        uint256 byzantine
+    ) internal pure returns (uint64[] memory) {
+        uint256 n = weights.length;
+        if (!needsReference && _count(accepted) + byzantine >= n) return weights;
+        return StakeWeights.roundedDown((1 << n) - 1, stakes);
     }
 
     /// @dev The floor is divided by `floorScores` and the rest by `scores`, in proportion to what is positive, rounded

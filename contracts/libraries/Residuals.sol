@@ -15,7 +15,8 @@ library Residuals {
     /// @param updates n.
     /// @param square g_pp, or 1 where nothing is projected out.
     /// @param cells A row of STRIDE bytes for each update i: g_ip (0 where nothing is projected out), the weight q_i,
-    /// g'_ii, a sum over pairs that starts with 0, g_ii, the rule's weight w_i, c_i, and another such sum.
+    /// g'_ii, a sum over pairs that starts with 0, g_ii, the rule's weight w_i, c_i, another such sum, the bounds of its
+    /// terms, and the weight of those beyond.
     struct Rows {
         uint256 updates;
         int256 square;
@@ -30,13 +31,17 @@ library Residuals {
     uint256 private constant RULE_WEIGHT = 5;
     uint256 private constant FACTOR = 6;
     uint256 private constant KERNEL_SUM = 7;
-    uint256 private constant COLUMNS = 8;
-    uint256 private constant STRIDE = 256;
+    uint256 private constant LEAST = 8;
+    uint256 private constant GREATEST = 9;
+    uint256 private constant COUNTS = 10;
+    uint256 private constant COLUMNS = 11;
+    uint256 private constant STRIDE = 352;
 
     int256 private constant ONE = 1 << 32;
 
     error Residuals_WrongLength(bytes32 field, uint256 length, uint256 expected);
     error Residuals_WrongMedian(uint256 posted);
+    error Residuals_WrongBounds(uint256 update);
 
     /// @dev Weights are the rule's, until `clip` shortens them.
     /// @param project Whether the previous aggregate, where there is one, is projected out.
@@ -99,7 +104,7 @@ library Residuals {
         return rows.cells[COLUMNS * i + SUM];
     }
 
-    /// @dev What addProductsAndKernel adds beside the sum.
+    /// @dev What addProductsAndKernel or addProductsAndHeldKernel adds beside the sum.
     function kernelSum(Rows memory rows, uint256 i) internal pure returns (int256) {
         return rows.cells[COLUMNS * i + KERNEL_SUM];
     }
@@ -149,9 +154,96 @@ library Residuals {
         }
     }
 
-    /// @dev `addProducts`, and adds (K' q)_i to each kernel sum: K'_ij = g'_ij (g'_ii g'_jj - g'_ij^2) / (g'_ii g'_jj),
-    /// rounded toward zero; 0 where the second factor is not positive. Where it is, |g'_ij|^2 < g'_ii g'_jj <= 2^122, and
-    /// the numerator is below 2^183.
+    /// @dev `addProducts`, and as each kernel sum the winsorised one of q_j K'_ij over all j: K'_ij, not below the lower bound
+    /// nor above the upper one, is g'_ij (g'_ii g'_jj - g'_ij^2) / (g'_ii g'_jj), rounded toward zero; 0 where the second
+    /// factor is not positive. Where it is, |g'_ij|^2 < g'_ii g'_jj <= 2^122, and the numerator is below 2^183.
+    /// @param bounds For each update the least K'_ij that, with all below it, holds more than f/n of the rule's weight, and
+    /// the greatest that does so with all above it. Each admits one value only.
+    /// @param f At most (n - 1) / 2 counts.
+    function addProductsAndHeldKernel(Rows memory rows, bytes calldata gram, bytes calldata bounds, uint256 f)
+        internal
+        pure
+    {
+        _readBounds(rows, bounds);
+        _addTerms(rows, gram);
+        _checkBounds(rows, Math.min(f, (rows.updates - 1) / 2));
+    }
+
+    function _readBounds(Rows memory rows, bytes calldata bounds) private pure {
+        uint256 n = rows.updates;
+        if (bounds.length != 64 * n) revert Residuals_WrongLength("hints", bounds.length, 64 * n);
+        for (uint256 i = 0; i < n; ++i) {
+            (rows.cells[COLUMNS * i + LEAST], rows.cells[COLUMNS * i + GREATEST]) =
+                abi.decode(bounds[64 * i:64 * i + 64], (int256, int256));
+        }
+    }
+
+    /// @dev Adds terms, and in lanes of 64 bits the weight of those below the lower bound, at most it, above the upper one,
+    /// and at least it. Sums wrap only where bounds are wrong, which _checkBounds refuses.
+    function _addTerms(Rows memory rows, bytes calldata gram) private pure {
+        assembly ("memory-safe") {
+            function addTerm(cell, value, other) {
+                let least := mload(add(cell, 256))
+                let greatest := mload(add(cell, 288))
+                let place := add(cell, 320)
+                if iszero(and(sgt(value, least), slt(value, greatest))) {
+                    let lanes :=
+                        or(
+                            or(slt(value, least), shl(64, iszero(sgt(value, least)))),
+                            or(shl(128, sgt(value, greatest)), shl(192, iszero(slt(value, greatest))))
+                        )
+                    mstore(place, add(mload(place), mul(lanes, mload(add(other, 160)))))
+                    if slt(value, least) { value := least }
+                    if sgt(value, greatest) { value := greatest }
+                }
+                place := add(cell, 224)
+                mstore(place, add(mload(place), mul(value, mload(add(other, 32)))))
+            }
+            let square := mload(add(rows, 32))
+            let cells := mload(add(rows, 64))
+            let end := add(add(cells, 32), shl(5, mload(cells)))
+            let source := gram.offset
+            for { let row := add(cells, 32) } lt(row, end) { row := add(row, STRIDE) } {
+                let weighing := mload(add(row, 32))
+                let length := mload(add(row, 64))
+                let own := add(mload(add(row, 96)), mul(weighing, length))
+                addTerm(row, 0, row)
+                source := add(source, 8)
+                for { let other := add(row, STRIDE) } lt(other, end) { other := add(other, STRIDE) } {
+                    let product := sub(sar(192, calldataload(source)), sdiv(mul(mload(row), mload(other)), square))
+                    own := add(own, mul(product, mload(add(other, 32))))
+                    let place := add(other, 96)
+                    mstore(place, add(mload(place), mul(product, weighing)))
+                    let squares := mul(length, mload(add(other, 64)))
+                    let rest := sub(squares, mul(product, product))
+                    switch sgt(rest, 0)
+                    case 1 { product := sdiv(mul(product, rest), squares) }
+                    default { product := 0 }
+                    addTerm(row, product, other)
+                    addTerm(other, product, row)
+                    source := add(source, 8)
+                }
+                mstore(add(row, 96), own)
+            }
+        }
+    }
+
+    function _checkBounds(Rows memory rows, uint256 f) private pure {
+        uint256 n = rows.updates;
+        uint256 limit = 0;
+        for (uint256 i = 0; i < n; ++i) {
+            limit += f * uint256(ruleWeight(rows, i));
+        }
+        for (uint256 i = 0; i < n; ++i) {
+            uint256 held = uint256(rows.cells[COLUMNS * i + COUNTS]);
+            if (
+                n * uint64(held) > limit || n * uint64(held >> 64) <= limit || n * uint64(held >> 128) > limit
+                    || n * uint64(held >> 192) <= limit
+            ) revert Residuals_WrongBounds(i);
+        }
+    }
+
+    /// @dev `addProducts`, and as each kernel sum that of q_j K'_ij over all others, without bounds.
     function addProductsAndKernel(Rows memory rows, bytes calldata gram) internal pure {
         assembly ("memory-safe") {
             let square := mload(add(rows, 32))

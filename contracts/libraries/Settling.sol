@@ -49,29 +49,29 @@ library Settling {
         memories.rule = memoryAfter;
         _checkWeights(s.weights, weights, squares.length);
         _checkScale(s, squares, accepted);
-        _checkShares(s, c, round, memories, accepted);
+        weights = Payouts.floorWeights(accepted, weights, q.stakes, c.rule.needsReference(), q.byzantine);
+        _checkShares(s, c, round, memories, weights);
     }
 
-    /// @dev Scores and payouts.
+    /// @dev Scores and payouts, with the floor's `weights`.
     function _checkShares(
         IProofVerifier.Statement calldata s,
         Contracts memory c,
         IRule.Round memory round,
         Carried.Memories memory memories,
-        uint256 accepted
+        uint64[] memory weights
     ) private pure {
         bool unusable = s.referenceExpected && !s.gram.hasReference;
         uint256 floorBps = unusable ? Payouts.BASIS_POINTS : s.gram.floorBps;
-        int256[] memory floorScores = new int256[](s.gram.stakes.length);
+        int256[] memory floorScores = new int256[](weights.length);
         if (floorBps != 0) {
-            uint64[] memory weights = Payouts.floorWeights(accepted, s.gram.stakes, s.gram.byzantine);
             (floorScores, memories.floor) = c.floor.score(round, weights, memories.floor, s.witness.floorHints);
         }
         int256[] memory scores = floorScores;
         if (!unusable) {
             (scores, memories.score) = c.score.score(round, s.weights, memories.score, s.witness.scoreHints);
         }
-        _checkScores(s.scores, scores, s.gram.stakes.length);
+        _checkScores(s.scores, scores, weights.length);
         IProofVerifier.GramStatement calldata q = s.gram;
         _checkPayouts(s.payouts, Payouts.split(scores, floorScores, q.stakes, q.budget, floorBps, q.capBps));
     }

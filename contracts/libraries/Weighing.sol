@@ -8,6 +8,8 @@ library Weighing {
     /// @dev Weights are in units of 2^-32, lengths in units of 2^-32 of an update's entry.
     uint256 internal constant WEIGHT_ONE = 1 << 32;
     uint256 internal constant LENGTH_BITS = 32;
+    /// @dev Every update's bit.
+    uint256 internal constant ALL = type(uint256).max;
 
     error Weighing_WrongLength(uint256 length, uint256 expected);
     error Weighing_WrongRoot(uint256 word, uint256 root, uint256 square);
@@ -44,13 +46,18 @@ library Weighing {
 
     /// @dev Reverts unless `median` is the least value that, with all values below it, holds at least half of the stake.
     /// A number that is none of the values fails: the stake below it and up to it are then the same. Stakes are below
-    /// 2^128 and their number below 2^32, so that no sum overflows.
-    function checkLowerMedian(uint256 median, uint256[] memory values, uint128[] calldata stakes) internal pure {
+    /// 2^128 and their number below 2^32, so that no sum overflows. Reverts where no value counts.
+    /// @param among Bit i set: value i counts.
+    function checkLowerMedian(uint256 median, uint256[] memory values, uint128[] calldata stakes, uint256 among)
+        internal
+        pure
+    {
         uint256 below = 0;
         uint256 upTo = 0;
         uint256 total = 0;
         unchecked {
             for (uint256 i = 0; i < values.length; ++i) {
+                if ((among >> i) & 1 == 0) continue;
                 uint256 value = values[i];
                 uint256 stake = stakes[i];
                 total += stake;

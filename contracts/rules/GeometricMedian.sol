@@ -79,7 +79,7 @@ contract GeometricMedian is IRule {
     /// @dev From distances to m_i = floor(stake_i * 2^32 nu / max(nu, d_i)): the product is below 2^(128 + 32 + 65), the
     /// mass at most 2^32 stake_i. nu is the median, and at least 1.
     function _masses(uint256[] memory values, uint128[] calldata stakes, uint256 median) private pure {
-        Weighing.checkLowerMedian(median, values, stakes);
+        Weighing.checkLowerMedian(median, values, stakes, Weighing.ALL);
         uint256 nu = median == 0 ? 1 : median;
         unchecked {
             for (uint256 i = 0; i < values.length; ++i) {

@@ -39,8 +39,9 @@ contract MarginalValue is IRule {
     }
 
     /// @inheritdoc IRule
-    /// @dev Hints: M, the stake-weighted lower median of the squared norms; the position of the (n - f)-th largest v; and
-    /// with a reference row P, the (f + 1)-th largest pile.
+    /// @dev Hints: M', the stake-weighted lower median of the accepted updates' squared norms; the position of the
+    /// (n - f)-th largest v where no v is positive, else 0; and with a reference row P, the (f + 1)-th largest pile, and M,
+    /// the median of all.
     function decide(Round calldata round, bytes calldata memoryBefore, bytes calldata hints)
         external
         pure
@@ -50,33 +51,46 @@ contract MarginalValue is IRule {
         if (n == 0) revert MarginalValue_NoUpdate();
         if (round.trainers.length != n) revert MarginalValue_WrongLength(round.trainers.length, n);
         uint256[] memory squares = PackedGram.squares(round.gram, n);
-        uint256[] memory clips = Clipping.factors(squares, round.stakes, Weighing.word(hints, 0));
         (int256[] memory values, uint256 taken) = Running.recall(memoryBefore, round.trainers);
         memoryAfter = memoryBefore;
         bool told = round.hasReference && PackedGram.extraSquare(round.gram, n) != 0;
-        Weighing.checkLength(hints, told ? 3 : 2);
+        Weighing.checkLength(hints, told ? 4 : 2);
         int256[] memory decisive = values;
         if (told) {
-            decisive = _move(values, _marginals(round, squares, clips, hints));
+            decisive = _move(values, _marginals(round, squares, hints));
             memoryAfter = Running.remember(memoryBefore, round.trainers, taken, values);
         }
-        uint256 positive = _positive(decisive, squares);
-        accepted = positive | _foremost(decisive, squares, round.byzantine, Weighing.word(hints, 1));
-        if (!told && positive == 0) accepted = (1 << n) - 1;
-        weights = Clipping.shares(positive == 0 ? accepted : positive, round.stakes, clips);
+        accepted = _positive(decisive, squares);
+        if (accepted == 0) {
+            accepted = told
+                ? _foremost(decisive, squares, round.byzantine, Weighing.word(hints, 1))
+                : (1 << n) - 1;
+        }
+        weights = _weights(accepted, squares, round.stakes, Weighing.word(hints, 0));
+    }
+
+    /// @dev Shares in their stakes of the accepted updates, cut to their median norm; all 0 where there is none.
+    function _weights(uint256 accepted, uint256[] memory squares, uint128[] calldata stakes, uint256 median)
+        private
+        pure
+        returns (uint64[] memory)
+    {
+        if (accepted == 0) return new uint64[](squares.length);
+        return Clipping.shares(accepted, stakes, Clipping.factors(squares, stakes, accepted, median));
     }
 
     /// @dev x_i = t_i - 2 max(0, p_i - max(0, P)), in units of 2^-32. |t_i| is at most 2^32 (1 + 2^-30), |p_i| below 2^95.
     function _marginals(
         Round calldata round,
         uint256[] memory squares,
-        uint256[] memory clips,
         bytes calldata hints
     ) private pure returns (int256[] memory x) {
         uint256 n = squares.length;
+        uint256 median = Weighing.word(hints, 3);
+        uint256[] memory clips = Clipping.factors(squares, round.stakes, Weighing.ALL, median);
         int256[] memory piles = PackedGram.sumsOfOthers(round.gram, Clipping.shares((1 << n) - 1, round.stakes, clips));
         x = PackedGram.products(round.gram, n);
-        _divide(piles, x, squares, Weighing.word(hints, 0), PackedGram.extraSquare(round.gram, n));
+        _divide(piles, x, squares, median, PackedGram.extraSquare(round.gram, n));
         int256 allowed = int256(Weighing.word(hints, 2));
         _checkLargest(allowed, piles, round.byzantine);
         if (allowed < 0) allowed = 0;

@@ -8,6 +8,7 @@ import pytest
 from web3.contract import Contract
 
 from aggregator.payouts import BASIS_POINTS, CAP_MAX, NO_CAP, floor_weights, split_budget
+from aggregator.rules import WEIGHT_ONE, Decision
 from tests.contracts.harness import Chain
 
 UINT128_MAX = 2**128 - 1
@@ -43,9 +44,11 @@ def test_weights_of_the_floor_agree(seed: int, chain: Chain, payouts: Contract) 
     rng = random.Random(seed)
     n = rng.randint(1, 64)
     accepted = tuple(rng.random() < 0.7 for _ in range(n))
+    decision = Decision(accepted, tuple(rng.randint(0, WEIGHT_ONE) if ok else 0 for ok in accepted))
     stakes = [rng.choice([1, 10**18, UINT128_MAX]) for _ in range(n)]
-    byzantine = max(rng.choice([0, n - sum(accepted), n - sum(accepted) - 1, n]), 0)
-    expected = floor_weights(accepted, stakes, byzantine=byzantine)
+    needs_reference, byzantine = rng.random() < 0.3, rng.choice([0, n - sum(accepted), n - sum(accepted) - 1, n])
+    byzantine = max(byzantine, 0)
+    expected = floor_weights(decision, stakes, needs_reference=needs_reference, byzantine=byzantine)
     bits = sum(1 << i for i, ok in enumerate(accepted) if ok)
-    call = payouts.functions.floorWeights(bits, stakes, byzantine)
+    call = payouts.functions.floorWeights(bits, decision.weights, stakes, needs_reference, byzantine)
     assert tuple(chain.call(call)) == expected

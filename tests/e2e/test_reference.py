@@ -176,7 +176,5 @@ def test_a_hostile_reference_leaves_the_floor(stage: Stage, sign: int) -> None:
     state = stage.observed().state.rounds[0]
     assert state.settled is not None
     assert state.settled.settlement.reference
-    paid = sorted(state.payouts.values())
-    f = owner.job.state.terms.byzantine
-    assert paid[f] > COIN // 2 // len(NAMES) * 0.8, "a rule that reads the row leaves out f trainers at most"
-    assert sum(paid) >= COIN // 2 - len(NAMES)
+    assert min(state.payouts.values()) > COIN // 2 // len(NAMES) * 0.8
+    assert sum(state.payouts.values()) >= COIN // 2 - len(NAMES)

@@ -1,4 +1,4 @@
-"""The floor of a settlement: whatever the reference row of the owner, it is paid, and f trainers at most miss it."""
+"""The floor of a settlement: whatever row the owner commits as reference, nobody gets less than its share of it."""
 
 from __future__ import annotations
 
@@ -46,18 +46,7 @@ def hostile_references(rng: random.Random, updates: list[Vector]) -> list[Vector
     return [[-entry for entry in mean], [0] * DIMENSION, updates[0], [-entry for entry in updates[1]], *anything]
 
 
-@pytest.mark.parametrize("rule", ["marginal-value", "fltrust"])
-@pytest.mark.parametrize("seed", range(3))
-def test_a_rule_that_reads_the_reference_keeps_at_most_f_from_a_floor_that_is_paid(rule: str, seed: int) -> None:
-    rng = random.Random(seed)
-    updates = updates_of(rng)
-    for reference in hostile_references(rng, updates):
-        payouts = round_of(rules(rule, 10_000), updates, reference).payouts
-        assert sum(payouts) > BUDGET - len(payouts)
-        assert sum(payout == 0 for payout in payouts) <= 1, "f = 1"
-
-
-@pytest.mark.parametrize("rule", ["mean", "multi-krum"])
+@pytest.mark.parametrize("rule", ["mean", "multi-krum", "marginal-value", "fltrust"])
 @pytest.mark.parametrize("seed", range(3))
 def test_nobody_gets_less_than_its_share_of_the_floor(rule: str, seed: int) -> None:
     rng = random.Random(seed)

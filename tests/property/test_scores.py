@@ -30,7 +30,7 @@ DIMENSION = 1000
 
 
 def novelties(products: Products, weights: Sequence[int]) -> tuple[int, ...]:
-    return novelty(products, weights, DIMENSION).values
+    return novelty(products, weights, DIMENSION, 1).values
 
 
 FORMULAS: dict[str, Formula] = {

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 
 from scripts.benchmarks.process import Figures
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 """Raised when results of the same parameters change."""
 
 

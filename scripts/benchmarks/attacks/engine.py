@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from aggregator.fixedpoint import initial_scale_exponent, next_scale_exponent
 from aggregator.products import Layout, Products
+from aggregator.rules import RULES
 from scripts.benchmarks.attacks import backdoor
 from scripts.benchmarks.attacks.aggregations import Aggregation, Rows, aggregation, with_history
 from scripts.benchmarks.attacks.attacks import ATTACKS, View
@@ -58,7 +59,8 @@ class Simulation:
         self.sums = (
             torch.zeros(self.n, self.network.dimension, dtype=torch.float64) if self.rule.needs_history else None
         )
-        self.payroll = Payroll(self.n, cell.byzantine, self.network.dimension)
+        reads = cell.rule in RULES and RULES[cell.rule].needs_reference
+        self.payroll = Payroll(self.n, cell.byzantine, self.network.dimension, needs_reference=reads)
         self.tally = Tally(np.zeros(self.n), 0, [])
 
     def run(self) -> Figures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,22 +21,19 @@ SCORE, FLOOR_SCORE = "shapley-reference", "alignment"
 class Payroll:
     """Running scores, and what everybody has been paid: the defaults of a job with a reference row."""
 
-    def __init__(self, n: int, byzantine: int, dimension: int) -> None:
+    def __init__(self, n: int, byzantine: int, dimension: int, *, needs_reference: bool) -> None:
         self.paid = np.zeros(n)
-        self._byzantine, self._dimension = byzantine, dimension
+        self._byzantine, self._dimension, self._needs_reference = byzantine, dimension, needs_reference
         self._memory, self._floor_memory = b"", b""
 
     def settle(self, products: Products, decision: Decision) -> None:
         """Pay one round's budget."""
         n = products.n
         stakes, who = [STAKE] * n, addresses(n)
-        floor = floor_weights(decision.accepted, stakes, byzantine=self._byzantine)
-        scored = get_score(SCORE).score(
-            products, decision.weights, trainers=who, memory=self._memory, dimension=self._dimension
-        )
-        aligned = get_score(FLOOR_SCORE).score(
-            products, floor, trainers=who, memory=self._floor_memory, dimension=self._dimension
-        )
+        floor = floor_weights(decision, stakes, needs_reference=self._needs_reference, byzantine=self._byzantine)
+        asked: dict[str, Any] = {"trainers": who, "dimension": self._dimension, "byzantine": self._byzantine}
+        scored = get_score(SCORE).score(products, decision.weights, memory=self._memory, **asked)
+        aligned = get_score(FLOOR_SCORE).score(products, floor, memory=self._floor_memory, **asked)
         self._memory, self._floor_memory = scored.memory, aligned.memory
         payouts = split_budget(
             scored.scores, aligned.scores, stakes, budget=BUDGET, floor_bps=FLOOR_BPS, cap_bps=CAP_BPS

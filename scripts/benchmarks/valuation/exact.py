@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,8 @@ from scripts.benchmarks.valuation.scenes import Scene
 
 BITS = 16
 BUDGET, FLOOR_BPS, CAP_BPS = 10**12, 5_000, 30_000
+BYZANTINE = 2
+"""``f`` of the job: in the mixed scene three of ten trainers are bad."""
 _HEADROOM_BITS = 2
 _WEIGHT_ONE = 1 << 32
 _OWNER = 9_999
@@ -110,7 +113,8 @@ def _scored(score_id: str, rounds: Sequence[ProvenRound]) -> list[Scored]:
     trainers = [index.to_bytes(20, "big") for index in range(1, rounds[0].products.n + 1)]
     found = []
     for each in rounds:
-        scored = score.score(each.products, each.weights, trainers=trainers, memory=memory, dimension=each.dimension)
+        told: dict[str, Any] = {"trainers": trainers, "dimension": each.dimension, "byzantine": BYZANTINE}
+        scored = score.score(each.products, each.weights, memory=memory, **told)
         memory = scored.memory
         found.append(scored)
     return found

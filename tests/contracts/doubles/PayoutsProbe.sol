@@ -16,11 +16,13 @@ contract PayoutsProbe {
         return Payouts.split(scores, floorScores, stakes, budget, floorBps, capBps);
     }
 
-    function floorWeights(uint256 accepted, uint128[] calldata stakes, uint256 byzantine)
-        external
-        pure
-        returns (uint64[] memory)
-    {
-        return Payouts.floorWeights(accepted, stakes, byzantine);
+    function floorWeights(
+        uint256 accepted,
+        uint64[] memory weights,
+        uint128[] calldata stakes,
+        bool needsReference,
+        uint256 byzantine
+    ) external pure returns (uint64[] memory) {
+        return Payouts.floorWeights(accepted, weights, stakes, needsReference, byzantine);
     }
 }

@@ -16,7 +16,7 @@ from aggregator.scores import SCORES
 from tests.contracts.harness import Chain
 from tests.contracts.rules.machines import PyEvm
 from tests.contracts.rules.matrices import dearest
-from tests.contracts.rules.questions import Question, assert_answered, code_of, question, score_question
+from tests.contracts.rules.questions import Question, assert_answered, code_of, question, score_question, terms_of
 
 RECORD = Path(__file__).with_name("gas.json")
 SIZES = (8, 16, 32, 64)
@@ -46,7 +46,7 @@ def _questions(contract_id: str, n: int) -> Iterator[Question]:
         return
     score, weights = SCORES[contract_id], [(1 << 32) // n] * n
     for case in dearest(n, reference=score.needs_reference):
-        scored = score.score(case.products, weights, trainers=case.trainers, memory=b"", dimension=case.dimension)
+        scored = score.score(case.products, weights, trainers=case.trainers, memory=b"", **terms_of(case))
         memory = scored.memory
         yield score_question(score, case, weights, memory)
 

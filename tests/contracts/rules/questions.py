@@ -14,6 +14,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from web3 import Web3
 
@@ -152,13 +153,19 @@ def encode_decision(decision: Decision) -> bytes:
 
 def score_question(score: Score, case: Case, weights: Sequence[int], memory: bytes) -> Question:
     """Ask a score's contract about a round, with the hints of the core."""
+    asked: dict[str, Any] = {"trainers": case.trainers, "memory": memory} | terms_of(case)
     try:
-        scored = score.score(case.products, weights, trainers=case.trainers, memory=memory, dimension=case.dimension)
+        scored = score.score(case.products, weights, **asked)
     except RuleNotApplicable:
         return Question(score_call(case, weights, memory, b""), None, case)
-    hints = score.hints(case.products, weights, trainers=case.trainers, memory=memory, dimension=case.dimension)
+    hints = score.hints(case.products, weights, **asked)
     call = score_call(case, weights, memory, hints)
     return Question(call, encode_scored(scored.scores, scored.memory), (case, weights, memory), len(hints))
+
+
+def terms_of(case: Case) -> dict[str, int]:
+    """Return what a score is told of the job."""
+    return {"dimension": case.dimension, "byzantine": case.byzantine}
 
 
 def score_call(case: Case, weights: Sequence[int], memory: bytes, hints: bytes) -> bytes:

@@ -85,23 +85,38 @@ def test_of_an_even_number_only_the_lower_median_passes(square: int, chain: Chai
 @pytest.mark.parametrize("other", [-(1 << 255), -1, 0, 1, 1 << 31, 1 << 254])
 def test_only_the_pile_of_its_rank_passes(other: int, chain: Chain) -> None:
     five = case_of([5, 0], [5, 0], [3, 4], [0, 5], [-5, 0], reference=[1, 0])
-    square, last, pile = hints_of("marginal-value", five)
+    square, last, pile, median = hints_of("marginal-value", five)
     assert pile == pytest.approx(0.16 * ONE, abs=9)
-    ask(chain, "MarginalValue", five, words([square, last, pile]))
+    ask(chain, "MarginalValue", five, words([square, last, pile, median]))
     for wrong in (other, pile + other):
         if wrong != pile:
             with refused("MarginalValue_WrongPile", value=wrong):
-                ask(chain, "MarginalValue", five, words([square, last, wrong % (1 << 256)]))
+                ask(chain, "MarginalValue", five, words([square, last, wrong % (1 << 256), median]))
 
 
-@pytest.mark.parametrize("other", [0, 1, 2, 4, 5, 1 << 255])
+@pytest.mark.parametrize("other", [0, 1, 3, 4, 5, 1 << 255])
 def test_only_the_last_of_the_foremost_passes(other: int, chain: Chain) -> None:
-    """The values fall in the order of the positions but for the first two, which are equal; n - f is 4."""
-    five = case_of([5, 0], [5, 0], [3, 4], [0, 5], [-5, 0], reference=[1, 0])
-    square, last, pile = hints_of("marginal-value", five)
-    assert last == 3
-    with refused("Panic" if other > 4 else "MarginalValue_WrongPosition"):
-        ask(chain, "MarginalValue", five, words([square, other, pile]))
+    """Nobody agrees with the reference; the values of the three foremost, n - f, are -0.7, -0.7 and -1."""
+    case = case_of([1, 1], [1, -1], [1, 0], [1, 0], reference=[-1, 0])
+    right = hints_of("marginal-value", case)
+    assert right[1] == 2
+    ask(chain, "MarginalValue", case, words(right))
+    with refused("Panic" if other > 3 else "MarginalValue_WrongPosition"):
+        ask(chain, "MarginalValue", case, words([right[0], other, *right[2:]]))
+
+
+@pytest.mark.parametrize("word", [0, 3])
+@pytest.mark.parametrize("other", [0, 1, 4, 24, 26, 400, 1 << 255])
+def test_marginal_value_checks_both_its_medians(word: int, other: int, chain: Chain) -> None:
+    """Of all, 1 is the lower median; of the three that are weighed, 400."""
+    case = case_of([20, 0], [20, 0], [40, 0], [-1, 0], [-1, 0], [-1, 0], reference=[1, 0])
+    right = hints_of("marginal-value", case)
+    assert (right[0], right[3]) == (400, 1)
+    ask(chain, "MarginalValue", case, words(right))
+    if other != right[word]:
+        hints = [*right[:word], other, *right[word + 1 :]]
+        with refused("Weighing_WrongMedian", median=other):
+            ask(chain, "MarginalValue", case, words(hints))
 
 
 @pytest.mark.parametrize("step", range(3))

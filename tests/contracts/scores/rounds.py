@@ -10,7 +10,7 @@ from aggregator.rules import WEIGHT_ONE
 from aggregator.rules.base import stake_weights
 from aggregator.scores import Score
 from tests.contracts.rules.matrices import Case, random_case
-from tests.contracts.rules.questions import Question, changed, score_call, score_question
+from tests.contracts.rules.questions import Question, changed, score_call, score_question, terms_of
 
 Weights = tuple[int, ...]
 
@@ -50,14 +50,12 @@ def rounds_of_a_job(rng: random.Random, score: Score, n: int, count: int = 3) ->
         names = rng.sample(range(1, rng.choice([n + 4, 4 * n])), n)
         case = replace(case, trainers=tuple(name.to_bytes(20, "big") for name in names))
         yield score_question(score, case, weights, memory)
-        memory = score.score(
-            case.products, weights, trainers=case.trainers, memory=memory, dimension=case.dimension
-        ).memory
+        memory = score.score(case.products, weights, trainers=case.trainers, memory=memory, **terms_of(case)).memory
 
 
 def wrong_hints(rng: random.Random, score: Score, n: int) -> Question:
     """Ask about a round with hints that are not the core's; ``expected`` stays the right answer."""
     case, weights = random_round(rng, score, n)
     right = score_question(score, case, weights, b"")
-    hints = score.hints(case.products, weights, trainers=case.trainers, memory=b"", dimension=case.dimension)
+    hints = score.hints(case.products, weights, trainers=case.trainers, memory=b"", **terms_of(case))
     return replace(right, call=score_call(case, weights, b"", changed(rng, hints)))

@@ -27,6 +27,7 @@ from tests.contracts.rules.questions import (
     contract_name,
     score_call,
     score_question,
+    terms_of,
 )
 from tests.contracts.scores.rounds import random_weights, rounds_of_a_job, wrong_hints
 
@@ -78,7 +79,8 @@ def test_extremes_agree_and_stay_below_their_bound(score: str, n: int, extra_squ
         case = extreme_case(n, signs, extra_square)
         for weights in ((WEIGHT_ONE // n,) * n, (WEIGHT_ONE, *[0] * (n - 1))):
             assert_answered(machine, code_of(score), [score_question(SCORES[score], case, weights, b"")])
-            scored = SCORES[score].score(case.products, weights, trainers=case.trainers, memory=b"", dimension=1)
+            told = terms_of(case) | {"dimension": 1}
+            scored = SCORES[score].score(case.products, weights, trainers=case.trainers, memory=b"", **told)
             assert all(abs(value) < MAGNITUDE for value in scored.scores)
 
 
@@ -115,7 +117,7 @@ def test_inner_products_of_another_length_are_refused(score: str, machine: PyEvm
 def test_other_bytes_are_no_memory(score: str, length: int, machine: PyEvm) -> None:
     case = next(iter(dearest(5, reference=True)))
     weights = (WEIGHT_ONE // 5,) * 5
-    hints = SCORES[score].hints(case.products, weights, trainers=case.trainers, memory=b"", dimension=case.dimension)
+    hints = SCORES[score].hints(case.products, weights, trainers=case.trainers, memory=b"", **terms_of(case))
     assert_answered(machine, code_of(score), [Question(score_call(case, weights, bytes(length), hints), None)])
 
 
@@ -166,7 +168,7 @@ def test_a_round_needs_a_trainer_for_each_update(score: str, machine: PyEvm) -> 
     right = score_question(SCORES[score], case, (WEIGHT_ONE // 5,) * 5, b"")
     assert_answered(machine, code_of(score), [right])
     fewer = replace(case, trainers=case.trainers[:4])
-    hints = SCORES[score].hints(case.products, (1,) * 5, trainers=case.trainers, memory=b"", dimension=case.dimension)
+    hints = SCORES[score].hints(case.products, (1,) * 5, trainers=case.trainers, memory=b"", **terms_of(case))
     assert_answered(machine, code_of(score), [Question(score_call(fewer, (1,) * 5, b"", hints), None)])
 
 

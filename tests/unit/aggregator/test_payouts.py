@@ -6,7 +6,7 @@ import pytest
 
 from aggregator.errors import OutOfRange, WrongShape
 from aggregator.payouts import CAP_MAX, NO_CAP, floor_weights, split_budget
-from aggregator.rules import WEIGHT_ONE
+from aggregator.rules import WEIGHT_ONE, Decision
 
 Ints = tuple[int, ...]
 
@@ -85,19 +85,20 @@ def test_impossible_shares_are_refused(budget: int, floor_bps: int, cap_bps: int
         split_budget((1,), (1,), (1,), budget=budget, floor_bps=floor_bps, cap_bps=cap_bps)
 
 
+ACCEPTED_TWO = Decision((True, True, False, False), (WEIGHT_ONE // 4, WEIGHT_ONE // 2, 0, 0))
 STAKES = (3, 1, 1, 3)
-TWO_ACCEPTED = (True, True, False, False)
-SHARES_OF_TWO = (WEIGHT_ONE * 3 // 4, WEIGHT_ONE // 4, 0, 0)
-SHARES_OF_ALL = tuple(WEIGHT_ONE * stake // 8 for stake in STAKES)
+BY_STAKE = tuple(WEIGHT_ONE * stake // 8 for stake in STAKES)
 
 
 @pytest.mark.parametrize(
-    ("byzantine", "weights"),
+    ("needs_reference", "byzantine", "weights"),
     [
-        (2, SHARES_OF_TWO),
-        (3, SHARES_OF_TWO),
-        (1, SHARES_OF_ALL),  # two accepted, three must be
+        (False, 2, ACCEPTED_TWO.weights),
+        (False, 3, ACCEPTED_TWO.weights),
+        (False, 1, BY_STAKE),  # two accepted, three must be
+        (True, 2, BY_STAKE),
     ],
 )
-def test_weights_of_the_floor(byzantine: int, weights: Ints) -> None:
-    assert floor_weights(TWO_ACCEPTED, STAKES, byzantine=byzantine) == weights
+def test_weights_of_the_floor(needs_reference: bool, byzantine: int, weights: Ints) -> None:
+    found = floor_weights(ACCEPTED_TWO, STAKES, needs_reference=needs_reference, byzantine=byzantine)
+    assert found == weights

@@ -10,7 +10,7 @@ from aggregator.errors import OutOfRange, WrongShape
 from aggregator.products import Layout, Products
 from aggregator.rules import WEIGHT_ONE
 from aggregator.running import recall, remember
-from aggregator.scores.alignment import Alignment, independent_products, novelty
+from aggregator.scores.alignment import Alignment, bounds_of, independent_products, novelty
 
 Row = tuple[int, ...]
 HALF = WEIGHT_ONE // 2
@@ -47,14 +47,36 @@ def test_matrices_of_no_updates_give_no_kernel() -> None:
 
 def test_novelty_by_hand() -> None:
     # the second is longer than the median, the lower one: c = floor(2^32 10 / sqrt 200), q = c / 2
-    found = novelty(of_rows((10, 0), (10, 10)), (HALF, HALF), MANY)
+    found = novelty(of_rows((10, 0), (10, 10)), (HALF, HALF), MANY, 0)
     factor = 3037000499
     assert found.values == (HALF * 50 * (factor // 2), HALF * (factor * 50 * HALF >> 32))
     assert found.agree == (True, True)
 
 
+def test_shared_terms_are_held_to_what_all_but_f_share() -> None:
+    """With f = 1 of 5, the greatest entry counts as the second greatest, the least as the second least."""
+    assert bounds_of(((0, 1, 2, 3, 9), (0, -9, 2, 3, 4)), (1,) * 5, 1) == [(1, 3), (0, 3)]
+    assert bounds_of(((0, 1, 2, 3, 9),), (1,) * 5, 2) == [(2, 2)]
+    assert bounds_of(((0, 1, 2, 3, 9),), (1,) * 5, 7) == [(2, 2)], "f is at most (n - 1) // 2"
+    assert bounds_of(((0, 5, 5, 5),), (1, 1, 1, 1), 0) == [(0, 5)]
+    assert bounds_of(((0, 5),), (0, 0), 1) == [(0, 0)]
+
+
+def test_colluders_share_nothing_that_counts() -> None:
+    """Two of six agree with each other alone: with f = 2 that brings them nothing; honest trainers keep theirs."""
+    honest = [tuple(100 if k in (0, i) else 0 for k in range(7)) for i in range(1, 5)]
+    colluders = [(0, 0, 0, 0, 0, 300, 90), (0, 0, 0, 0, 0, 300, -90)]
+    sixth = WEIGHT_ONE // 6
+    rows = of_rows(*honest, *colluders)
+    believed = novelty(rows, (sixth,) * 6, MANY, 0).values
+    assert min(believed) > 0
+    held = novelty(rows, (sixth,) * 6, MANY, 2).values
+    assert min(held[:4]) > 0
+    assert held[4:] == (0, 0)
+
+
 def test_chance_is_measured_on_what_the_others_bring() -> None:
-    found = novelty(of_rows((10, 0), (10, 10)), (HALF, HALF), 100)
+    found = novelty(of_rows((10, 0), (10, 10)), (HALF, HALF), 100, 0)
     other = HALF * 3037000499 >> 32
     assert found.values[0] == HALF * (50 * other - 3 * isqrt(100 * 200 * other**2 // 100))
 
@@ -62,13 +84,13 @@ def test_chance_is_measured_on_what_the_others_bring() -> None:
 def test_what_chance_may_give_is_taken_off() -> None:
     rows = of_rows((100, 0, 0), (100, 100, 0), (100, 0, 100))
     third = WEIGHT_ONE // 3
-    exact = novelty(rows, (third,) * 3, MANY).values
-    assert exact > novelty(rows, (third,) * 3, 10_000).values
-    assert novelty(rows, (third,) * 3, 3).values == (0, 0, 0)
+    exact = novelty(rows, (third,) * 3, MANY, 0).values
+    assert exact > novelty(rows, (third,) * 3, 10_000, 0).values
+    assert novelty(rows, (third,) * 3, 3, 0).values == (0, 0, 0)
 
 
 def test_a_replay_agrees_but_brings_nothing_new() -> None:
-    found = novelty(of_rows((10, 1), (10, 3), (10, 0), (10, 0), previous=True), (HALF // 2,) * 3, MANY)
+    found = novelty(of_rows((10, 1), (10, 3), (10, 0), (10, 0), previous=True), (HALF // 2,) * 3, MANY, 0)
     assert found.agree[2]
     assert found.values[2] == 0
 
@@ -78,7 +100,7 @@ def test_scores_run_over_the_rounds() -> None:
     square = 125 * WEIGHT_ONE**2  # of (10, 5)
     before = remember(b"", TRAINERS, [1 << 60, 0])
     scored = SCORE.score(products, weights, trainers=TRAINERS, memory=before, dimension=MANY)
-    values = novelty(products, weights, MANY).values
+    values = novelty(products, weights, MANY, 0).values
     expected = (224 * (1 << 60) // 256 + (values[0] << 64) // square, (values[1] << 64) // square)
     assert scored.scores == expected
     assert recall(scored.memory, TRAINERS) == list(expected)

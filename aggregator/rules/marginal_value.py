@@ -50,12 +50,13 @@ class MarginalValue:
     t_i and p_i are 0 for a zero update, and p_i where M = 0; f is capped at ``(n - 1) // 2``.
     Accepted are updates with ``v_i > 0``. Where there is none, as when r says nothing that late in a job, those with
     the n - f largest v_i are, equal ones in the order of positions: the model never freezes. Zero updates are neither
-    counted nor accepted. Weights are the stakes' shares among the accepted, each update cut to their median norm:
-    times c_i with M', the median of the accepted, in place of M; attackers with short updates would make all short.
+    counted nor accepted in either case. Weights are the stakes' shares among the accepted, each update cut to their
+    median norm: times c_i with M', the median of the accepted, in place of M; attackers with short updates would make
+    all short.
 
     Only r's direction counts: how far the owner trained it says nothing. *Without a reference row* (the owner's was
     unusable), or with one of zeros, the running values stay as they are, and decide. Where none is positive, as in a
-    job's first rounds, all updates are accepted: centred clipping.
+    job's first rounds, all updates are accepted, zeros among them: centred clipping.
 
     Memory: the running values e, 0 at first (:mod:`aggregator.running`). Nobody gets rid of a value by staying away; a
     new address needs a stake. Cost: O(n^2), no iterations.

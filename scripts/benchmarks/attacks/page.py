@@ -51,7 +51,7 @@ def markdown(found: Sequence[Row]) -> str:
         if not splits:
             continue
         lines += [f"### {title}", "", "| rule | " + " | ".join(splits) + " |", "|---" * (len(splits) + 1) + "|"]
-        free = {row["split"]: row["attack_free"] for row in worst}
+        free = {row["split"]: row["attack_free"] for row in sorted(worst, key=lambda row: int(row["seeds"]))}
         lines.append("| *attack-free* | " + " | ".join(_figure(free[split]) for split in splits) + " |")
         for rule in dict.fromkeys(row["rule"] for row in worst):
             at = {row["split"]: row for row in worst if row["rule"] == rule}

@@ -17,9 +17,8 @@ class Decision:
     """A rule's outcome, one element for each update.
 
     ``weights`` are in units of ``2**-32``, not negative, and their sum is at most 1; it is below 1 by rounding, or
-    because the rule shortens updates. An update that is not ``accepted`` has weight 0, and no share of the floor of the
-    pay; one that is accepted may have weight 0, too. ``memory`` is what the rule remembers for the job's next round;
-    empty for rules without memory.
+    because the rule shortens updates. An update that is not ``accepted`` has weight 0. ``memory`` is what the rule
+    remembers for the job's next round; empty for rules without memory.
     """
 
     accepted: tuple[bool, ...]

@@ -16,6 +16,7 @@ import {Weighing} from "../libraries/Weighing.sol";
 contract MarginalValue is IRule {
     int256 private constant KEPT = 49;
     int256 private constant OF = 50;
+    int256 private constant NOW = 4;
     uint256 private constant VALUE_BITS = 64;
 
     error MarginalValue_NoUpdate();
@@ -139,7 +140,7 @@ contract MarginalValue is IRule {
 
     /// @dev e_i <- (49 e_i + y_i) / 50 with y_i = 2^64 x_i / floor(sqrt(sum of x_j^2)), quotients toward zero. The squares'
     /// sum is below 2^(8 + 194), and remembered values below 2^127.
-    /// @return decisive 49 e_i + 4 y_i with e_i as it was: in its own decision a round counts four times.
+    /// @return decisive KEPT e_i + NOW y_i with e_i as it was: in its own decision a round counts four times.
     function _move(int256[] memory values, int256[] memory x) private pure returns (int256[] memory decisive) {
         decisive = new int256[](x.length);
         unchecked {
@@ -150,7 +151,7 @@ contract MarginalValue is IRule {
             int256 norm = int256(Math.sqrt(uint256(sum)));
             for (uint256 i = 0; i < x.length; ++i) {
                 int256 moved = norm == 0 ? int256(0) : (x[i] << VALUE_BITS) / norm;
-                decisive[i] = KEPT * values[i] + 4 * moved;
+                decisive[i] = KEPT * values[i] + NOW * moved;
                 values[i] = Running.saturated((KEPT * values[i] + moved) / OF);
             }
         }
@@ -175,7 +176,7 @@ contract MarginalValue is IRule {
                 ++found;
                 bits |= 1 << i;
             }
-            if (found != Math.min(there, n - Math.min(f, (n - 1) / 2)) && there != 0) revert MarginalValue_WrongPosition(last);
+            if (found != Math.min(there, n - Math.min(f, (n - 1) / 2))) revert MarginalValue_WrongPosition(last);
         }
     }
 

@@ -12,9 +12,9 @@ import {Running} from "../libraries/Running.sol";
 /// @dev F_i <- 7/8 F_i + 2^64 x_i / max(w^T G w, sum of all x), with x_i = w_i (c_i max(0, s_i - T'_i) >> 32): s_i is the
 /// winsorised sum of Residuals.addProductsAndHeldKernel, with the previous aggregate projected out. The score is F_i, at
 /// most 2^120, where w_i > 0, sum_j q_j K_ij > 0 and <u_i, b_i> > T_i, else 0, with b_i = sum of q_j u_j over all others
-/// and T_i = 3 isqrt(g_ii
-/// |b_i|^2 / d). c and q shorten updates longer than the median. The same as aggregator/scores/alignment.py. Memory:
-/// running values. Hints: the weighted median of the squared norms, then the bounds of addProductsAndHeldKernel.
+/// and T_i = 3 isqrt(g_ii |b_i|^2 / d). c and q shorten updates longer than the median. The same as
+/// aggregator/scores/alignment.py. Memory: running values. Hints: the weighted median of the squared norms, then the
+/// bounds of addProductsAndHeldKernel.
 contract Alignment is IScore {
     using Residuals for Residuals.Rows;
 

@@ -26,7 +26,7 @@ from tests.contracts.rules.questions import (
 )
 
 SETTLING = [rule.id for rule in RULES.values() if rule.settles]
-MATRICES = int(os.environ.get("GRAMERCY_MATRICES", "2000"))
+MATRICES = int(os.environ.get("GRAMERCY_MATRICES", "1000"))
 QUICK = 12
 _PORTION = 1_000
 

@@ -33,7 +33,7 @@ from tests.contracts.scores.rounds import random_weights, rounds_of_a_job, wrong
 
 RUNNING = ["alignment", "shapley-reference"]
 SETTLING = [score.id for score in SCORES.values() if score.settles]
-MATRICES = int(os.environ.get("GRAMERCY_MATRICES", "2000"))
+MATRICES = int(os.environ.get("GRAMERCY_MATRICES", "1000"))
 _PORTION = 1_000
 MAGNITUDE = 1 << 200
 

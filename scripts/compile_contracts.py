@@ -31,10 +31,11 @@ RULES_AND_SCORES = {
 """Every file of these folders is one contract of the file's name."""
 PUBLISHED = {
     "contracts/Market.sol": "Market",
+    "contracts/Forwarder.sol": "Forwarder",
     "contracts/GramVerifier.sol": "GramVerifier",
     **RULES_AND_SCORES,
 }
-RUNS = {"Market": 200, "GramVerifier": 1_000}
+RUNS = {"Market": 1, "GramVerifier": 1_000}
 """How often solc is told that code runs: more makes it faster and larger. These are near 24 576 bytes, the limit."""
 USUAL_RUNS = 1_000_000
 _OUTPUTS = [

@@ -1,0 +1,43 @@
+"""The forge tests, quick profile; and the trees that say what is tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.forge.forge import FOLDER, run_forge
+from tests.forge.trees import MalformedTree, expected_tests, found_tests
+
+TREES = sorted((FOLDER / "test").glob("*.tree"))
+
+
+@pytest.mark.node
+@pytest.mark.slow
+def test_every_forge_test_passes() -> None:
+    done = run_forge(["test"])
+    assert done.returncode == 0, done.stdout
+    assert "0 failed, 0 skipped" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("tree", TREES, ids=lambda path: path.stem)
+def test_every_branch_of_a_tree_is_a_test_and_every_test_a_branch(tree: Path) -> None:
+    source = tree.with_suffix(".t.sol").read_text()
+    assert f"contract {tree.read_text().splitlines()[0]}Test " in source
+    assert sorted(found_tests(source)) == sorted(expected_tests(tree.read_text()))
+
+
+def test_a_tree_names_its_tests() -> None:
+    tree = (
+        "Door\n├── when it is locked\n│   └── it stays\n└── given a key\n    ├── when it fits\n    │   ├── it opens\n"
+    )
+    tree += "    │   └── it rings\n    └── when it does not fit\n        └── it stays\n"
+    assert expected_tests(tree) == [
+        "test_WhenItIsLocked",
+        "test_GivenAKey_WhenItFits",
+        "test_GivenAKey_WhenItDoesNotFit",
+    ]
+    with pytest.raises(MalformedTree):
+        expected_tests("Door\n    └── hangs\n")
+    with pytest.raises(MalformedTree):
+        expected_tests("Door\nno branch\n")

@@ -51,7 +51,7 @@ interface IMarket {
     /// for none. Needs a challenge window.
     /// @param challengerShareBps Share of a slashed bond or stake, in 1/10000, for the challenger; the owner gets the rest.
     /// @param minTrainers A round opens with at least so many joined, and settles with at least so many committed.
-    /// @param maxTrainers At most so many join; at most MAX_TRAINERS.
+    /// @param maxTrainers At most so many join; at most 64.
     /// @param byzantine f: trainers that may be Byzantine; minTrainers >= 2f + 3.
     /// @param dimension d: entries of an update.
     /// @param bits b: bits of an entry, 4..16.
@@ -297,7 +297,7 @@ interface IMarket {
     error Market_ZeroAmount();
 
     /// @notice Opens a job and takes its whole escrow, roundBudget * rounds, at once.
-    /// @param aggregators Addresses that may settle rounds of this job; 1 to MAX_AGGREGATORS, none of them zero.
+    /// @param aggregators Addresses that may settle rounds of this job; 1 to 8, none of them zero.
     /// @param manifestCid CID of the task manifest.
     /// @param permit Empty, or the caller's approval of the token by EIP-2612: abi.encode(deadline, v, r, s); so everywhere.
     function createJob(
@@ -386,9 +386,6 @@ interface IMarket {
     /// @notice Publishes the key to which payloads for the caller are encrypted; the zero key withdraws it.
     function publishKey(bytes32 key) external;
 
-    function MAX_TRAINERS() external view returns (uint16);
-    function MAX_AGGREGATORS() external view returns (uint256);
-    function MAX_WINDOW_SECONDS() external view returns (uint32);
     function jobCount() external view returns (uint256);
     function terms(uint256 jobId) external view returns (JobTerms memory);
     function job(uint256 jobId) external view returns (Job memory);

@@ -11,9 +11,6 @@ import {Bn254} from "../libraries/Bn254.sol";
 /// @dev Every unit is in exactly one account: a job's escrow, a stake, a bond behind a settlement, an unclaimed payout, or a
 /// free balance. The contract's own balance is never read for bookkeeping, so coins forced into it belong to no account.
 abstract contract Books is IMarket, ERC2771Context, ReentrancyGuardTransient {
-    uint16 public constant MAX_TRAINERS = 64;
-    uint256 public constant MAX_AGGREGATORS = 8;
-    uint32 public constant MAX_WINDOW_SECONDS = 30 days;
     uint256 internal constant WHOLE_BPS = 10_000;
 
     /// @dev A committed update, by its commitment: that it is there, and what it earned. The first flag is set when

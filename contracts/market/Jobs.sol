@@ -10,6 +10,7 @@ import {TermsCheck} from "./TermsCheck.sol";
 
 /// @title What owners do: open, fund, extend, stop and close jobs, and commit reference rows.
 abstract contract Jobs is Books {
+    uint256 private constant MAX_AGGREGATORS = 8;
     TermsCheck private immutable _check = new TermsCheck();
 
     /// @inheritdoc IMarket

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from aggregator.proofs.statement import Witness
@@ -36,7 +36,10 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobTerms:
-    """What a job promises; fields and order are those of IMarket.JobTerms, ids as text."""
+    """What a job promises; fields and order are those of IMarket.JobTerms, ids as text.
+
+    Rounds, round budget and deadline are those in force: extensions and a stop change them.
+    """
 
     token: Address
     verifier: Address
@@ -57,6 +60,7 @@ class JobTerms:
     settle_seconds: int
     challenge_seconds: int
     deadline: int
+    refund_void: bool = field(default=False, kw_only=True)
     rule: str
     score: str
     reference: bool = False
@@ -181,7 +185,7 @@ class UpdateCommitted:
 
 @dataclass(frozen=True, slots=True)
 class RoundSettled:
-    """An aggregator settled a round."""
+    """An aggregator settled a round; ``proof`` is what the job's verifier accepted."""
 
     job_id: int
     number: int
@@ -189,6 +193,17 @@ class RoundSettled:
     settlement: Settlement
     paid: int
     challenge_end: int
+    proof: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementReplaced:
+    """The settlement of ``aggregator`` gave way to one with more of the trainers; RoundSettled follows."""
+
+    job_id: int
+    number: int
+    aggregator: Address
+    returned: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +220,38 @@ class SettlementOverturned:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainerSlashed:
+    """A challenger proved a committed update out of range: its trainer lost stake, place and pay of the round."""
+
+    job_id: int
+    number: int
+    challenger: Address
+    trainer: Address
+    stake: int
+    reward: int
+    returned: int
+
+
+@dataclass(frozen=True, slots=True)
+class BondReleased:
+    """The bond behind a settlement became its aggregator's free balance again."""
+
+    job_id: int
+    number: int
+    aggregator: Address
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRefunded:
+    """The budget of a void round became the owner's free balance, in a job that does not repeat such rounds."""
+
+    job_id: int
+    number: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class PayoutClaimed:
     """A trainer was paid for a round."""
 
@@ -216,69 +263,84 @@ class PayoutClaimed:
 
 
 @dataclass(frozen=True, slots=True)
+class JobExtended:
+    """The owner added rounds, budget or time; all three are given as they are from now on."""
+
+    job_id: int
+    rounds: int
+    round_budget: int
+    deadline: int
+    deposit: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobStopped:
+    """The owner let no further round open: the deadline is now."""
+
+    job_id: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatorNamed:
+    """A trainer named one aggregator more, in place of the one it named before; the zero address names nobody."""
+
+    job_id: int
+    trainer: Address
+    aggregator: Address
+
+
+@dataclass(frozen=True, slots=True)
 class JobClosed:
-    """A job ended; what was left of its escrow became the owner's credit."""
+    """A job ended; what was left of its escrow became the owner's free balance."""
 
     job_id: int
     refund: int
-
-
-@dataclass(frozen=True, slots=True)
-class RefundWithdrawn:
-    """The owner took its credit."""
-
-    job_id: int
-    owner: Address
-    amount: int
-    recipient: Address
-
-
-@dataclass(frozen=True, slots=True)
-class RewardWithdrawn:
-    """A challenger took its rewards."""
-
-    job_id: int
-    challenger: Address
-    amount: int
-    recipient: Address
-
-
-@dataclass(frozen=True, slots=True)
-class BondPosted:
-    """An aggregator deposited the bond that its job asks for."""
-
-    job_id: int
-    aggregator: Address
-    bond: int
-
-
-@dataclass(frozen=True, slots=True)
-class BondWithdrawn:
-    """An aggregator took its bond back."""
-
-    job_id: int
-    aggregator: Address
-    bond: int
-    recipient: Address
 
 
 Event = (
     JobCreated
     | TrainerJoined
     | TrainerLeft
+    | AggregatorNamed
     | ReferenceCommitted
     | RoundOpened
     | UpdateCommitted
     | RoundSettled
+    | SettlementReplaced
     | SettlementOverturned
+    | TrainerSlashed
+    | BondReleased
+    | RoundRefunded
     | PayoutClaimed
+    | JobExtended
+    | JobStopped
     | JobClosed
-    | RefundWithdrawn
-    | RewardWithdrawn
-    | BondPosted
-    | BondWithdrawn
 )
 """What happens to one job; every one has its ``job_id``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deposited:
+    """An account added to its free balance of a token. Of no one job."""
+
+    token: Address
+    account: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """An account was paid from its free balance of a token. Of no one job."""
+
+    token: Address
+    account: Address
+    amount: int
+    recipient: Address
+
+
+MarketEvent = Event | Deposited | Withdrawn
+"""What moves money on a market, or changes a job."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ SCORE_CONTRACTS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Contract that checks a score, by the score's id."""
+MADE_BY_MARKET = ("Forwarder", "TermsCheck")
+"""Contracts that the market's constructor makes; their addresses are constants in its code."""
 
 _PACKAGED = Path(__file__).parent / "artifacts"
 _IN_REPOSITORY = Path(__file__).parents[2] / "contracts" / "artifacts"
@@ -74,7 +76,7 @@ class Artifact:
 
 @cache
 def load_artifact(name: str) -> Artifact:
-    """Return the artifact of ``Market``, ``GramVerifier``, or a rule's or score's contract.
+    """Return the artifact of ``Market``, one of :data:`MADE_BY_MARKET`, ``GramVerifier``, or a rule or score.
 
     Raises
     ------

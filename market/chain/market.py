@@ -28,7 +28,19 @@ from market.chain.market_encoding import (
     fields_of,
 )
 from market.chain.transactions import refusals, send
-from market.domain import NATIVE_COIN, Address, Event, JobCreated, JobTerms, KeyPublished, Phase, Settlement
+from market.domain import (
+    NATIVE_COIN,
+    Address,
+    Deposited,
+    Event,
+    JobCreated,
+    JobTerms,
+    KeyPublished,
+    MarketEvent,
+    Phase,
+    Settlement,
+    Withdrawn,
+)
 from market.errors import ContractRefused, NodeRefused, WrongChain
 
 _ERC20_ABI: list[dict[str, Any]] = [
@@ -47,7 +59,7 @@ _ERC20_ABI: list[dict[str, Any]] = [
         "outputs": [{"name": "", "type": "uint256"}],
     },
 ]
-_CONTRACTS = ("Market", "GramVerifier", *RULE_CONTRACTS.values(), *SCORE_CONTRACTS.values())
+_CONTRACTS = ("Market", "Forwarder", "GramVerifier", *RULE_CONTRACTS.values(), *SCORE_CONTRACTS.values())
 ALL_ABIS = tuple(load_artifact(name).abi for name in _CONTRACTS)
 """Whose custom errors a refusal may carry."""
 LOG_RANGE = 2_000
@@ -62,9 +74,8 @@ class JobAccount:
     closed: bool
     joined: int
     round: int
-    settled: int
+    used: int
     escrow: int
-    refund: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +130,40 @@ class MarketClient:
         """Return what commitments of a round bind."""
         return RoundId(self.chain_id, bytes.fromhex(self.address[2:]), job_id, number)
 
-    def create_job(self, terms: JobTerms, aggregators: Sequence[Address], manifest_cid: bytes) -> tuple[int, TxReceipt]:
-        """Open and fund a job; return its number and the receipt."""
-        self._approve(terms.token, terms.escrow)
-        call = self.contract.functions.createJob(encode_terms(terms), list(aggregators), manifest_cid)
-        receipt = self._send(call, value=terms.escrow if terms.token == NATIVE_COIN else 0)
+    def create_job(
+        self, terms: JobTerms, aggregators: Sequence[Address], manifest_cid: bytes, *, permit: bytes = b""
+    ) -> tuple[int, TxReceipt]:
+        """Open and fund a job; return its number and the receipt. A permit (EIP-2612) spares the approval; so below."""
+        call = self.contract.functions.createJob(encode_terms(terms), list(aggregators), manifest_cid, permit)
+        receipt = self._pay(call, terms.token, terms.escrow, permit)
         created = next(event for event in self.decode_logs(receipt["logs"]) if isinstance(event, JobCreated))
         return created.job_id, receipt
 
-    def join_job(self, job_id: int, stake: int, token: Address) -> TxReceipt:
+    def extend_job(
+        self,
+        job_id: int,
+        rounds: int,
+        round_budget: int,
+        deadline: int,
+        *,
+        deposit: int,
+        token: Address,
+        permit: bytes = b"",
+    ) -> TxReceipt:
+        """Give a job more rounds, budget or time, all named as they are to be.
+
+        ``deposit``, in the job's ``token``, is :meth:`market.rounds.JobState.extension_deposit`.
+        """
+        call = self.contract.functions.extendJob(job_id, rounds, round_budget, deadline, permit)
+        return self._pay(call, token, deposit, permit)
+
+    def stop_job(self, job_id: int) -> TxReceipt:
+        """Let no further round open; one that is live takes its course."""
+        return self._send(self.contract.functions.stopJob(job_id))
+
+    def join_job(self, job_id: int, stake: int, token: Address, *, permit: bytes = b"") -> TxReceipt:
         """Join with a stake in the job's ``token``."""
-        self._approve(token, stake)
-        return self._send(self.contract.functions.joinJob(job_id, stake), value=stake if token == NATIVE_COIN else 0)
+        return self._pay(self.contract.functions.joinJob(job_id, stake, permit), token, stake, permit)
 
     def leave_job(self, job_id: int, recipient: Address) -> TxReceipt:
         """Take the stake back."""
@@ -153,17 +186,20 @@ class MarketClient:
         """Publish the 32-byte X25519 key to which payloads for this account are sealed; zeros withdraw it."""
         return self._send(self.contract.functions.publishKey(key))
 
-    def post_bond(self, job_id: int, bond: int, token: Address) -> TxReceipt:
-        """Deposit the bond that the job asks of its aggregators, in the job's ``token``."""
-        self._approve(token, bond)
-        return self._send(self.contract.functions.postBond(job_id), value=bond if token == NATIVE_COIN else 0)
+    def deposit(self, token: Address, amount: int, *, permit: bytes = b"") -> TxReceipt:
+        """Add to this account's free balance of a token, which the bonds of its settlements are taken from."""
+        return self._pay(self.contract.functions.deposit(token, amount, permit), token, amount, permit)
 
-    def withdraw_bond(self, job_id: int, recipient: Address) -> TxReceipt:
-        """Take the bond back."""
-        return self._send(self.contract.functions.withdrawBond(job_id, recipient))
+    def withdraw(self, token: Address, amount: int, recipient: Address) -> TxReceipt:
+        """Pay from this account's free balance of a token."""
+        return self._send(self.contract.functions.withdraw(token, amount, recipient))
+
+    def name_aggregator(self, job_id: int, aggregator: Address) -> TxReceipt:
+        """Name one aggregator more for a job, as its trainer; the zero address names nobody any more."""
+        return self._send(self.contract.functions.nameAggregator(job_id, aggregator))
 
     def settle_round(self, job_id: int, number: int, settlement: Settlement, proof: bytes) -> TxReceipt:
-        """Settle a round."""
+        """Settle a round, or take the place of a settlement with fewer trainers."""
         posted = encode_settlement(settlement)
         return self._send(self.contract.functions.settleRound(job_id, number, posted, proof))
 
@@ -171,21 +207,21 @@ class MarketClient:
         """Overturn a settlement by evidence that its aggregate is false."""
         return self._send(self.contract.functions.challengeSettlement(job_id, number, evidence))
 
-    def withdraw_reward(self, job_id: int, recipient: Address) -> TxReceipt:
-        """Withdraw the rewards for challenges."""
-        return self._send(self.contract.functions.withdrawReward(job_id, recipient))
+    def challenge_update(self, job_id: int, number: int, index: int, evidence: bytes) -> TxReceipt:
+        """Slash a trainer by evidence that its update, the ``index``-th of the round, is out of range."""
+        return self._send(self.contract.functions.challengeUpdate(job_id, number, index, evidence))
+
+    def release_bond(self, job_id: int, number: int) -> TxReceipt:
+        """Free the bond behind a final settlement."""
+        return self._send(self.contract.functions.releaseBond(job_id, number))
 
     def claim(self, job_id: int, numbers: Sequence[int], recipient: Address) -> TxReceipt:
         """Claim the payouts of final rounds."""
         return self._send(self.contract.functions.claim(job_id, list(numbers), recipient))
 
     def close_job(self, job_id: int) -> TxReceipt:
-        """Close a finished job."""
+        """Close a job between its rounds; what is left of its escrow becomes the owner's free balance."""
         return self._send(self.contract.functions.closeJob(job_id))
-
-    def withdraw_refund(self, job_id: int, recipient: Address) -> TxReceipt:
-        """Withdraw the owner's credit."""
-        return self._send(self.contract.functions.withdrawRefund(job_id, recipient))
 
     def job_count(self) -> int:
         """Return how many jobs the market has."""
@@ -196,6 +232,11 @@ class MarketClient:
         """Return a job's accounts as the contract holds them now."""
         with refusals(ALL_ABIS):
             return JobAccount(*fields_of(self.contract.functions.job(job_id).call()))
+
+    def free_balance(self, token: Address, account: Address) -> int:
+        """Return an account's free balance of a token as the contract holds it now."""
+        with refusals(ALL_ABIS):
+            return int(self.contract.functions.balanceOf(token, account).call())
 
     def phase(self, job_id: int, number: int) -> Phase:
         """Return a round's phase as the contract sees it now."""
@@ -303,7 +344,7 @@ class MarketClient:
             return int(self.w3.eth.get_balance(self.address))
 
     def settlement_gas(self, job_id: int, number: int) -> int:
-        """Return the gas that settling a round took; 0 if it is not settled."""
+        """Return the gas that the settlement on record of a round took; 0 if there is none."""
         query: Any = {
             "address": self.address,
             "fromBlock": self.first_block,
@@ -324,6 +365,11 @@ class MarketClient:
         except (ValueError, Web3ValueError):
             return None
 
+    def market_events(self, first_block: int, last_block: int) -> list[MarketEvent]:
+        """Return the events of all jobs and free balances in blocks first..last, in order."""
+        topics: list[Any] = [["0x" + topic.hex() for topic in self._events]]
+        return self.decode_all(self._logs(first_block, last_block, topics))
+
     def events(self, first_block: int, last_block: int, job_id: int | None = None) -> list[Event]:
         """Return the events of jobs in blocks first..last, in order; of one job if given."""
         topics: list[Any] = [["0x" + topic.hex() for topic in self._events]]
@@ -333,7 +379,11 @@ class MarketClient:
 
     def decode_logs(self, logs: Iterable[LogReceipt]) -> list[Event]:
         """Return the events of jobs among ``logs``; other logs are passed over."""
-        decoded: list[Event] = []
+        return [event for event in self.decode_all(logs) if not isinstance(event, Deposited | Withdrawn)]
+
+    def decode_all(self, logs: Iterable[LogReceipt]) -> list[MarketEvent]:
+        """Return the events of jobs and free balances among ``logs``; other logs are passed over."""
+        decoded: list[MarketEvent] = []
         for log in logs:
             if log["address"] != self.address or not log["topics"]:
                 continue
@@ -360,6 +410,12 @@ class MarketClient:
             raise ContractRefused("this market was opened for reading only", hint="give an account")
         with refusals(ALL_ABIS):
             return send(self.w3, self.account, call, value=value, abis=ALL_ABIS)
+
+    def _pay(self, call: ContractFunction, token: Address, amount: int, permit: bytes) -> TxReceipt:
+        """Send a call that takes exactly ``amount`` of a token."""
+        if not permit:
+            self._approve(token, amount)
+        return self._send(call, value=amount if token == NATIVE_COIN else 0)
 
     def _approve(self, token: Address, amount: int) -> None:
         """Let the market take ``amount`` of an ERC-20 token; an allowance that a crash left behind is used."""

@@ -9,26 +9,34 @@ from typing import Any
 from web3 import Web3
 
 from aggregator.bn254 import Point
-from aggregator.proofs import GramStatement
+from aggregator.commitments import RoundId
+from aggregator.proofs import GramStatement, Statement
 from aggregator.proofs.statement import Witness, id_word
+from aggregator.settlement import RoundRules
 from market.domain import (
-    BondPosted,
-    BondWithdrawn,
+    AggregatorNamed,
+    BondReleased,
+    Deposited,
     Event,
     JobClosed,
     JobCreated,
+    JobExtended,
+    JobStopped,
     JobTerms,
+    MarketEvent,
     PayoutClaimed,
     ReferenceCommitted,
-    RefundWithdrawn,
-    RewardWithdrawn,
     RoundOpened,
+    RoundRefunded,
     RoundSettled,
     Settlement,
     SettlementOverturned,
+    SettlementReplaced,
     TrainerJoined,
     TrainerLeft,
+    TrainerSlashed,
     UpdateCommitted,
+    Withdrawn,
 )
 
 
@@ -86,12 +94,81 @@ def encode_settlement(settlement: Settlement) -> tuple[Any, ...]:
     return astuple(settlement)
 
 
-def decode_settlement(values: Any) -> Settlement:
-    """Return the settlement as the contract gives it."""
-    found = dict(zip((field.name for field in fields(Settlement)), fields_of(values), strict=True))
-    lists: dict[str, Any] = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
-    points = tuple(tuple(fields_of(point)) for point in found["history"])
-    return Settlement(**{**found, **lists, "history": points, "witness": Witness(*fields_of(found["witness"]))})
+def decode_statement(values: Any) -> Statement:
+    """Return a statement as IProofVerifier has it; what is a row follows from the job's terms, which it repeats."""
+    (gram, weights, scores, payouts, aggregate_commitment, exponent, reference, before, after, witness) = fields_of(
+        values
+    )
+    return Statement(
+        gram=_decode_gram(gram, reference=reference),
+        weights=tuple(weights),
+        scores=tuple(scores),
+        payouts=tuple(payouts),
+        aggregate_commitment=bytes(aggregate_commitment),
+        next_scale_exponent=exponent,
+        memory_digest=bytes(before),
+        next_memory_digest=bytes(after),
+        witness=Witness(*map(bytes, fields_of(witness))),
+    )
+
+
+def _decode_gram(values: Any, *, reference: bool) -> GramStatement:
+    (chain_id, market, job_id, number, rule, score, byzantine, dimension, bits, headroom_bits) = fields_of(values)[:10]
+    exponent, budget, floor_bps, cap_bps, has_reference, previous, history = fields_of(values)[10:17]
+    trainers, stakes, commitments, gram = fields_of(values)[17:]
+    rules = RoundRules(
+        rule=decode_id(rule),
+        score=decode_id(score),
+        byzantine=byzantine,
+        dimension=dimension,
+        bits=bits,
+        headroom_bits=headroom_bits,
+        budget=budget,
+        reference=reference,
+        floor_bps=floor_bps,
+        cap_bps=cap_bps,
+    )
+    return GramStatement(
+        round_id=RoundId(chain_id, bytes.fromhex(market[2:]), job_id, number),
+        rules=rules,
+        scale_exponent=exponent,
+        trainers=tuple(bytes.fromhex(trainer[2:]) for trainer in trainers),
+        stakes=tuple(stakes),
+        commitments=tuple(_decode_point(point) for point in commitments),
+        gram=bytes(gram),
+        reference=has_reference,
+        previous=previous,
+        history=history,
+    )
+
+
+def _decode_point(values: Any) -> Point:
+    x, y = fields_of(values)
+    return (x, y) if x or y else None
+
+
+def decode_settlement(statement: Any, published: Any) -> Settlement:
+    """Return the settlement that was posted: the verified statement, and what was said beside it."""
+    stated, (included, root, cid, size) = decode_statement(statement), fields_of(published)
+    gram = stated.gram
+    history = gram.history_commitments
+    rows = gram.commitments[: len(gram.commitments) - len(history)]
+    return Settlement(
+        included=included,
+        commitment_ys=tuple(encode_point(point)[1] for point in rows),
+        history=tuple(encode_point(point) for point in history),
+        gram=gram.gram,
+        weights=stated.weights,
+        scores=stated.scores,
+        payouts=stated.payouts,
+        next_scale_exponent=stated.next_scale_exponent,
+        next_memory_digest=stated.next_memory_digest,
+        aggregate_commitment=stated.aggregate_commitment,
+        aggregate_root=bytes(root),
+        aggregate_cid=bytes(cid),
+        aggregate_bytes=size,
+        witness=stated.witness,
+    )
 
 
 _IDS = frozenset({"rule", "score"})
@@ -122,9 +199,10 @@ def _decode_settled(args: Any) -> Event:
         args["jobId"],
         args["round"],
         args["aggregator"],
-        decode_settlement(args["settlement"]),
+        decode_settlement(args["statement"], args["published"]),
         args["paid"],
         args["challengeEnd"],
+        bytes(args["proof"]),
     )
 
 
@@ -140,7 +218,23 @@ def _decode_overturned(args: Any) -> Event:
     )
 
 
-DECODERS: dict[str, Callable[[Any], Event]] = {
+def _decode_slashed(args: Any) -> Event:
+    return TrainerSlashed(
+        args["jobId"],
+        args["round"],
+        args["challenger"],
+        args["trainer"],
+        args["stake"],
+        args["reward"],
+        args["returned"],
+    )
+
+
+def _decode_extended(args: Any) -> Event:
+    return JobExtended(args["jobId"], args["rounds"], args["roundBudget"], args["deadline"], args["deposit"])
+
+
+DECODERS: dict[str, Callable[[Any], MarketEvent]] = {
     "JobCreated": _decode_created,
     "TrainerJoined": lambda a: TrainerJoined(a["jobId"], a["trainer"], a["stake"]),
     "TrainerLeft": lambda a: TrainerLeft(a["jobId"], a["trainer"], a["stake"], a["recipient"]),
@@ -154,10 +248,15 @@ DECODERS: dict[str, Callable[[Any], Event]] = {
     "RoundSettled": _decode_settled,
     "SettlementOverturned": _decode_overturned,
     "PayoutClaimed": lambda a: PayoutClaimed(a["jobId"], a["round"], a["trainer"], a["amount"], a["recipient"]),
+    "SettlementReplaced": lambda a: SettlementReplaced(a["jobId"], a["round"], a["aggregator"], a["returned"]),
+    "TrainerSlashed": _decode_slashed,
+    "BondReleased": lambda a: BondReleased(a["jobId"], a["round"], a["aggregator"], a["bond"]),
+    "RoundRefunded": lambda a: RoundRefunded(a["jobId"], a["round"], a["amount"]),
+    "AggregatorNamed": lambda a: AggregatorNamed(a["jobId"], a["trainer"], a["aggregator"]),
+    "JobExtended": _decode_extended,
+    "JobStopped": lambda a: JobStopped(a["jobId"], a["deadline"]),
     "JobClosed": lambda a: JobClosed(a["jobId"], a["refund"]),
-    "RefundWithdrawn": lambda a: RefundWithdrawn(a["jobId"], a["owner"], a["amount"], a["recipient"]),
-    "RewardWithdrawn": lambda a: RewardWithdrawn(a["jobId"], a["challenger"], a["amount"], a["recipient"]),
-    "BondPosted": lambda a: BondPosted(a["jobId"], a["aggregator"], a["bond"]),
-    "BondWithdrawn": lambda a: BondWithdrawn(a["jobId"], a["aggregator"], a["bond"], a["recipient"]),
+    "Deposited": lambda a: Deposited(a["token"], a["account"], a["amount"]),
+    "Withdrawn": lambda a: Withdrawn(a["token"], a["account"], a["amount"], a["recipient"]),
 }
-"""The events of jobs by name, each from what web3 makes of a log."""
+"""The events of jobs and free balances by name, each from what web3 makes of a log."""

@@ -38,6 +38,8 @@ class Settings:
         Folder for the role's journal and fetched files.
     first_block
         Where to begin reading events: no later than the market's deployment; the address book tells it.
+    address_book
+        File that names chain id, market and first block where they are not set, see :mod:`market.address_book`.
 
     """
 
@@ -49,6 +51,7 @@ class Settings:
     password_file: Path | None
     state: Path
     first_block: int = 0
+    address_book: Path | None = None
 
     def require_market(self) -> str:
         """Return the market's address.
@@ -62,7 +65,7 @@ class Settings:
         if self.market is None:
             raise ConfigError(
                 "no market address is set",
-                hint="pass --market ADDRESS, set GRAMERCY_MARKET, or write `market` into your profile; "
+                hint="pass --address-book FILE or --market ADDRESS, or set GRAMERCY_MARKET; "
                 "`gramercy devnet start` prints the address of a local one",
             )
         return self.market
@@ -133,6 +136,7 @@ def load_settings(
         password_file=_path(setting("password_file")),
         state=state,
         first_block=_number("the first block", setting("first_block")) or 0,
+        address_book=_path(setting("address_book")),
     )
 
 

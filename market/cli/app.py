@@ -12,6 +12,7 @@ from market.cli import (
     chain_commands,
     data_commands,
     demo_command,
+    deploy_command,
     job_commands,
     owner_commands,
     srs_commands,
@@ -36,7 +37,7 @@ for group in (
     data_commands.app,
 ):
     app.add_typer(group)
-chain_commands.add_deploy(app)
+deploy_command.add_deploy(app)
 demo_command.add_demo(app)
 
 

@@ -24,6 +24,10 @@ _PANEL = "Common options"
 RpcUrl = Annotated[str | None, typer.Option(help="JSON-RPC address of the chain.", rich_help_panel=_PANEL)]
 ChainId = Annotated[str | None, typer.Option(help="Refuse any other chain id.", rich_help_panel=_PANEL)]
 Market = Annotated[str | None, typer.Option(help="Address of the Market contract.", rich_help_panel=_PANEL)]
+AddressBookFile = Annotated[
+    Path | None,
+    typer.Option("--address-book", help="Take market and chain id from this file.", rich_help_panel=_PANEL),
+]
 StorageUrl = Annotated[
     str | None,
     typer.Option("--storage", help="local:/DIR, kubo:URL or ipfshttpclient:MULTIADDR.", rich_help_panel=_PANEL),
@@ -40,6 +44,7 @@ _SETTINGS: dict[str, Any] = {
     "rpc_url": RpcUrl,
     "chain_id": ChainId,
     "market": Market,
+    "address_book": AddressBookFile,
     "storage": StorageUrl,
     "keystore": Keystore,
     "password_file": PasswordFile,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,16 @@ Reference = Annotated[
     typer.Option(
         "--reference/--no-reference", help="Commit a reference row each round; default: unless --rule is given."
     ),
+]
+
+DEVELOPMENT_POWERS = 1 << 14
+SrsPowers = Annotated[
+    int,
+    typer.Option(min=9, max=1 << 28, help="Powers of the development reference string: a model's entries and 8 more."),
+]
+BookFile = Annotated[
+    Path | None,
+    typer.Option("--address-book", help="Write chain id, addresses and hashes to this JSON file, with a checksum."),
 ]
 
 MAX_AMOUNT = (1 << 128) - 1

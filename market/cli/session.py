@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from web3 import Web3
 
     from aggregator.srs import Progress
+    from market.address_book import AddressBook
     from market.chain.market import MarketClient
     from market.services.job import Job
     from market.srs.files import Stages
@@ -70,11 +71,36 @@ class Session:
         return load(path, read_password(file=self.settings.password_file, prompt=prompt))
 
     @cached_property
+    def book(self) -> AddressBook | None:
+        """The address book in force, its checksum verified.
+
+        Raises
+        ------
+        ConfigError
+            If it is damaged, or of another chain than the settings ask for.
+
+        """
+        from market.address_book import read_address_book
+
+        if self.settings.address_book is None:
+            return None
+        book, wanted = read_address_book(self.settings.address_book), self.settings.chain_id
+        if wanted is not None and wanted != book.chain_id:
+            raise ConfigError(
+                f"the address book {self.settings.address_book} is of chain {book.chain_id}, not of {wanted}",
+                hint="leave the chain id to the address book, or take the book of the right chain",
+            )
+        return book
+
+    @cached_property
     def w3(self) -> Web3:
         """Connection to the chain, its id checked."""
         from market.chain.rpc import connect
 
-        return connect(self.settings.rpc_url, expected_chain_id=self.settings.chain_id)
+        expected = self.settings.chain_id
+        if expected is None and self.book is not None:
+            expected = self.book.chain_id
+        return connect(self.settings.rpc_url, expected_chain_id=expected)
 
     @cached_property
     def market(self) -> MarketClient:
@@ -223,8 +249,11 @@ class Session:
         from market.chain.market import MarketClient
         from market.cli.options import parse_address
 
-        address = parse_address(self.settings.require_market(), "the market")
-        return MarketClient(self.w3, address, account, first_block=self.settings.first_block)
+        named, first_block = self.settings.market, self.settings.first_block
+        if self.book is not None and named in (None, self.book.market):
+            named, first_block = self.book.market, first_block or self.book.first_block
+        address = parse_address(named or self.settings.require_market(), "the market")
+        return MarketClient(self.w3, address, account, first_block=first_block)
 
     def _announce(self, name: str, amount: int) -> Progress:
         """Tell a stage of work on a job's reference string: it happens once, and may take a while."""

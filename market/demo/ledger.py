@@ -7,6 +7,7 @@ import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from market.chain.create2 import PROXY, PROXY_SIGNER
 from market.chain.market import MarketClient
 
 
@@ -70,7 +71,7 @@ def write_transactions(path: Path, transactions: list[Transaction]) -> None:
 
 
 def _kind(market: MarketClient, to: str | None, data: bytes) -> str:
-    if to is None:
+    if to in (None, PROXY, PROXY_SIGNER):
         return "deploy"
     name = market.function_name(data) if to == market.address and len(data) >= 4 else None  # noqa: PLR2004
     return name or "transfer"

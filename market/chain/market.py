@@ -27,6 +27,7 @@ from market.chain.market_encoding import (
     encode_terms,
     fields_of,
 )
+from market.chain.tokens import ERC20_ABI, sign_permit
 from market.chain.transactions import refusals, send
 from market.domain import (
     NATIVE_COIN,
@@ -43,22 +44,6 @@ from market.domain import (
 )
 from market.errors import ContractRefused, NodeRefused, WrongChain
 
-_ERC20_ABI: list[dict[str, Any]] = [
-    {
-        "type": "function",
-        "name": "approve",
-        "stateMutability": "nonpayable",
-        "inputs": [{"name": "spender", "type": "address"}, {"name": "amount", "type": "uint256"}],
-        "outputs": [],  # a bool by the standard, nothing from some tokens: only a revert counts
-    },
-    {
-        "type": "function",
-        "name": "allowance",
-        "stateMutability": "view",
-        "inputs": [{"name": "owner", "type": "address"}, {"name": "spender", "type": "address"}],
-        "outputs": [{"name": "", "type": "uint256"}],
-    },
-]
 _CONTRACTS = ("Market", "Forwarder", "GramVerifier", *RULE_CONTRACTS.values(), *SCORE_CONTRACTS.values())
 ALL_ABIS = tuple(load_artifact(name).abi for name in _CONTRACTS)
 """Whose custom errors a refusal may carry."""
@@ -131,9 +116,13 @@ class MarketClient:
         return RoundId(self.chain_id, bytes.fromhex(self.address[2:]), job_id, number)
 
     def create_job(
-        self, terms: JobTerms, aggregators: Sequence[Address], manifest_cid: bytes, *, permit: bytes = b""
+        self, terms: JobTerms, aggregators: Sequence[Address], manifest_cid: bytes, *, permit: bytes | None = None
     ) -> tuple[int, TxReceipt]:
-        """Open and fund a job; return its number and the receipt. A permit (EIP-2612) spares the approval; so below."""
+        """Open and fund a job; return its number and the receipt.
+
+        A permit (EIP-2612) spares the approval. None: one is signed where the token takes it; so below.
+        """
+        permit = self._permit(terms.token, terms.escrow) if permit is None else permit
         call = self.contract.functions.createJob(encode_terms(terms), list(aggregators), manifest_cid, permit)
         receipt = self._pay(call, terms.token, terms.escrow, permit)
         created = next(event for event in self.decode_logs(receipt["logs"]) if isinstance(event, JobCreated))
@@ -148,12 +137,13 @@ class MarketClient:
         *,
         deposit: int,
         token: Address,
-        permit: bytes = b"",
+        permit: bytes | None = None,
     ) -> TxReceipt:
         """Give a job more rounds, budget or time, all named as they are to be.
 
         ``deposit``, in the job's ``token``, is :meth:`market.rounds.JobState.extension_deposit`.
         """
+        permit = self._permit(token, deposit) if permit is None else permit
         call = self.contract.functions.extendJob(job_id, rounds, round_budget, deadline, permit)
         return self._pay(call, token, deposit, permit)
 
@@ -161,8 +151,9 @@ class MarketClient:
         """Let no further round open; one that is live takes its course."""
         return self._send(self.contract.functions.stopJob(job_id))
 
-    def join_job(self, job_id: int, stake: int, token: Address, *, permit: bytes = b"") -> TxReceipt:
+    def join_job(self, job_id: int, stake: int, token: Address, *, permit: bytes | None = None) -> TxReceipt:
         """Join with a stake in the job's ``token``."""
+        permit = self._permit(token, stake) if permit is None else permit
         return self._pay(self.contract.functions.joinJob(job_id, stake, permit), token, stake, permit)
 
     def leave_job(self, job_id: int, recipient: Address) -> TxReceipt:
@@ -186,8 +177,9 @@ class MarketClient:
         """Publish the 32-byte X25519 key to which payloads for this account are sealed; zeros withdraw it."""
         return self._send(self.contract.functions.publishKey(key))
 
-    def deposit(self, token: Address, amount: int, *, permit: bytes = b"") -> TxReceipt:
+    def deposit(self, token: Address, amount: int, *, permit: bytes | None = None) -> TxReceipt:
         """Add to this account's free balance of a token, which the bonds of its settlements are taken from."""
+        permit = self._permit(token, amount) if permit is None else permit
         return self._pay(self.contract.functions.deposit(token, amount, permit), token, amount, permit)
 
     def withdraw(self, token: Address, amount: int, recipient: Address) -> TxReceipt:
@@ -417,11 +409,21 @@ class MarketClient:
             self._approve(token, amount)
         return self._send(call, value=amount if token == NATIVE_COIN else 0)
 
+    def _permit(self, token: Address, amount: int) -> bytes:
+        """Return a signed approval, or nothing where none is needed or the token takes none."""
+        if token == NATIVE_COIN or self.account is None or not amount:
+            return b""
+        erc20 = self.w3.eth.contract(address=Web3.to_checksum_address(token), abi=ERC20_ABI)
+        with refusals(ALL_ABIS):
+            if int(erc20.functions.allowance(self.account.address, self.address).call()) >= amount:
+                return b""
+            return sign_permit(self.w3, self.account, token, self.address, amount)
+
     def _approve(self, token: Address, amount: int) -> None:
         """Let the market take ``amount`` of an ERC-20 token; an allowance that a crash left behind is used."""
         if token == NATIVE_COIN or self.account is None:
             return
-        erc20 = self.w3.eth.contract(address=Web3.to_checksum_address(token), abi=_ERC20_ABI)
+        erc20 = self.w3.eth.contract(address=Web3.to_checksum_address(token), abi=ERC20_ABI)
         with refusals(ALL_ABIS):
             allowed = int(erc20.functions.allowance(self.account.address, self.address).call())
         if allowed >= amount:

@@ -1,4 +1,4 @@
-"""``gramercy aggregator``: open and settle rounds; encryption keys and bonds."""
+"""``gramercy aggregator``: open and settle rounds; encryption keys; the free balance that bonds are taken from."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from market.cli.balance_commands import add_balance, add_deposit, add_withdraw
 from market.cli.command import command
-from market.cli.options import JobId, Poll, Recipient, parse_recipient
+from market.cli.options import JobId, Poll
 from market.cli.session import Session
 
 if TYPE_CHECKING:
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="aggregator", help="For who aggregates and settles.", no_args_is_help=True)
 key = typer.Typer(name="key", help="The key that trainers encrypt their updates to.", no_args_is_help=True)
-bond = typer.Typer(name="bond", help="The deposit that a job asks of its aggregators.", no_args_is_help=True)
 app.add_typer(key)
-app.add_typer(bond)
 
 
 @command(app, "run")
@@ -29,11 +28,11 @@ def run(
     open_at: Annotated[int, typer.Option(min=0, help="Open the first round when so many have joined.")] = 0,
     poll_seconds: Poll = 0.5,
 ) -> dict[str, Any]:
-    """Publish a key, post the bond, open and settle rounds with proof until the job ends. Ctrl-C and start at will."""
+    """Publish a key, deposit for bonds, open and settle rounds until the job ends. Ctrl-C and start at will."""
     from market.services import loop
 
     aggregator = _aggregator(session, job_id, open_at)
-    _prepare(session, aggregator)
+    _prepare(aggregator)
     loop.run(aggregator, poll_seconds=poll_seconds, report=session.report)
     settled = len(aggregator.job.state.settled_rounds)
     session.say(f"job {job_id}: {settled} rounds settled")
@@ -49,9 +48,9 @@ def settle(session: Session, job_id: JobId) -> dict[str, Any]:
     aggregator = _aggregator(session, job_id, 0)
     state = aggregator.job.state.latest
     due = state is not None and state.phase(aggregator.job.now) is Phase.SETTLING
-    if due:
-        _post_bond(session, aggregator)
-    if state is None or not due or not aggregator.settle(state, patient=False):
+    while state is not None and due and state.settled is None and aggregator.settle(state, patient=False):
+        state = aggregator.job.state.round(state.number)  # trainers may have been slashed before it is settled
+    if state is None or state.settled is None or not due:
         raise ContractRefused(
             f"no round of job {job_id} can be settled now", hint="`gramercy job show` tells phases and times"
         )
@@ -107,41 +106,16 @@ def rotate_key(session: Session) -> dict[str, Any]:
     return _published(session, rotate=True)
 
 
-@command(bond, "post", group="aggregator bond")
-def post_bond(session: Session, job_id: JobId) -> dict[str, Any]:
-    """Deposit the bond, without which a job that asks for one takes no settlement."""
-    aggregator = _aggregator(session, job_id, 0)
-    amount = _post_bond(session, aggregator)
-    return {"job": job_id, "bond_wei": amount}
+add_deposit(app)
+add_withdraw(app)
+add_balance(app)
 
 
-@command(bond, "withdraw", group="aggregator bond")
-def withdraw_bond(session: Session, job_id: JobId, recipient: Recipient = None) -> dict[str, Any]:
-    """Take the bond back, once no round that this aggregator settled can be challenged."""
-    from market.chain.transactions import format_coins
-
-    amount = _aggregator(session, job_id, 0, entitled=False).withdraw_bond(parse_recipient(recipient))
-    session.say(f"{format_coins(amount)} coins of bond returned" if amount else "no bond is deposited")
-    return {"job": job_id, "bond_wei": amount}
-
-
-def _prepare(session: Session, aggregator: Aggregator) -> None:
+def _prepare(aggregator: Aggregator) -> None:
     aggregator.job.require_srs()
     if not aggregator.finished:
         aggregator.publish_key()
-        _post_bond(session, aggregator)
-
-
-def _post_bond(session: Session, aggregator: Aggregator) -> int:
-    from market.chain.transactions import format_coins
-
-    missing = aggregator.missing_bond
-    if missing and not aggregator.finished:
-        session.confirm(f"Deposit a bond of {format_coins(missing)} coins in job {aggregator.job.job_id}?")
-        aggregator.job.require_srs()
-        aggregator.post_bond()
-        session.say(f"bond of {format_coins(missing)} coins deposited in job {aggregator.job.job_id}")
-    return aggregator.bond
+        aggregator.deposit_shortage()
 
 
 def _published(session: Session, *, rotate: bool) -> dict[str, Any]:
@@ -171,10 +145,14 @@ def _aggregator(session: Session, job_id: int, open_at: int, *, entitled: bool =
         open_at=open_at,
         report=session.report,
     )
-    if entitled and aggregator.address not in aggregator.job.state.created.aggregators:
+    money = session.money(aggregator.job.state.terms.token)
+    aggregator.approve = lambda amount: session.confirm(f"Deposit {money.format(amount)} for bonds of job {job_id}?")
+    known = (*aggregator.job.state.created.aggregators, *aggregator.job.state.aggregators)
+    if entitled and aggregator.address not in known:
         raise ContractRefused(
             f"{aggregator.address} is not an aggregator of job {job_id}",
-            hint="the owner names aggregators when the job is created",
+            hint="the owner names aggregators when the job is created; a trainer names one with "
+            "`gramercy trainer name`",
             error="Market_NotAggregator",
         )
     return aggregator

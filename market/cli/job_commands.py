@@ -13,6 +13,9 @@ from market.cli.session import Session
 
 if TYPE_CHECKING:
     from market.domain import Phase
+    from market.rounds import RoundState
+    from market.services.job import Job
+    from market.services.updates import OpenedUpdate
 
 app = typer.Typer(name="job", help="Look at jobs, verify and challenge them.", no_args_is_help=True)
 
@@ -32,14 +35,14 @@ def list_jobs(session: Session) -> dict[str, Any]:
                 "owner": account.owner,
                 "trainers": account.joined,
                 "round": account.round,
-                "settled": account.settled,
+                "used": account.used,
                 "escrow_wei": account.escrow,
                 "state": "closed" if account.closed else _state(phase),
             }
         )
     session.table(
         "jobs",
-        ["job", "owner", "trainers", "round", "settled", "escrow", "state"],
+        ["job", "owner", "trainers", "round", "used", "escrow", "state"],
         [[*list(row.values())[:5], format_coins(row["escrow_wei"]), row["state"]] for row in rows],
     )
     return {"jobs": rows}
@@ -50,40 +53,37 @@ def show(session: Session, job_id: JobId) -> dict[str, Any]:
     """Show terms, rounds, and what became of each update."""
     from dataclasses import asdict
 
-    from market.chain.transactions import format_coins
-    from market.services.view import exclusions_of, round_summary, verdicts
+    from market.services.view import exclusions_of, job_summary, round_summary, verdicts
 
     job = session.job(job_id, reading=True)
-    terms = job.state.terms
+    terms, money = job.state.terms, session.money(job.state.terms.token)
+    summary = job_summary(job)
     session.say(
-        f"job {job_id} by {job.state.created.owner}: {terms.rounds} rounds of {format_coins(terms.round_budget)}, "
-        f"rule {terms.rule}, f = {terms.byzantine}, d = {terms.dimension}, {terms.bits} bits, "
-        f"{len(job.state.stakes)} trainers, escrow {format_coins(job.state.escrow)}"
+        f"job {job_id} by {job.state.owner}: {terms.rounds} rounds of {money.format(terms.round_budget)}, "
+        f"{summary['used']} used, rule {terms.rule}, f = {terms.byzantine}, d = {terms.dimension}, {terms.bits} bits, "
+        f"{len(job.state.stakes)} trainers, escrow {money.format(job.state.escrow)}"
+    )
+    session.table(
+        "who may settle",
+        ["aggregator", "named by", "bond held", "free balance"],
+        [
+            [one["address"], one["named_by"], money.format(one["held_wei"]), money.format(one["free_wei"])]
+            for one in summary["aggregators"]
+        ],
     )
     told = []
     for state in job.state.rounds:
-        summary = round_summary(job, state)
+        each = round_summary(job, state)
         found = verdicts(state, terms.rule, terms.byzantine, exclusions_of(job, state))
-        summary["trainers"] = [asdict(verdict) for verdict in found]
+        each["trainers"] = [asdict(verdict) for verdict in found]
+        again = f", settled {len(state.replaced) + 1} times" if state.replaced else ""
         session.table(
-            f"round {state.number}, {summary['phase']}",
+            f"round {state.number}, {each['phase']}{again}",
             ["trainer", "verdict", "payout"],
-            [[verdict.trainer, verdict.reason, format_coins(verdict.payout)] for verdict in found],
+            [[verdict.trainer, verdict.reason, money.format(verdict.payout)] for verdict in found],
         )
-        told.append(summary)
-    return {
-        "job": job_id,
-        "owner": job.state.created.owner,
-        "terms": asdict(terms),
-        "aggregators": list(job.state.created.aggregators),
-        "slashed": sorted(job.state.slashed),
-        "stakes": dict(job.state.stakes),
-        "bonds": dict(job.state.bonds),
-        "escrow_wei": job.state.escrow,
-        "closed": job.state.closed,
-        "chain_time": job.now,
-        "rounds": told,
-    }
+        told.append(each)
+    return {**summary, "terms": asdict(terms), "rounds": told}
 
 
 @command(app, "open")
@@ -131,14 +131,27 @@ def challenge(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="The true aggregate, where the published file is another."),
     ] = None,
+    update: Annotated[
+        int | None,
+        typer.Option(min=0, help="Challenge this update instead, by its place in the round: it is out of range."),
+    ] = None,
 ) -> dict[str, Any]:
-    """Prove that a round's aggregate is false: the round is voided, its aggregator slashed, and you are rewarded."""
-    from market.chain.transactions import format_coins
-    from market.services.challenge import challenge as send
+    """Prove an aggregate false, or an update out of range: who is at fault is slashed, and you are rewarded.
+
+    A false aggregate voids its round. An update can be challenged by whoever it is encrypted to, until its round is
+    final; its trainer loses stake, place and pay of that round.
+    """
+    from market.services import challenge as challenges
 
     job = session.job(job_id)
-    done = send(job, job.require_round(number), aggregate, session.report)
-    session.say(f"round {number} is void: {done.evidence.words}; reward {format_coins(done.reward)} coins")
+    state = job.require_round(number)
+    if update is None:
+        done = challenges.challenge(job, state, aggregate, session.report)
+    else:
+        done = challenges.challenge_update(job, state, _opened_update(session, job, state, update), session.report)
+    challenges.withdraw_reward(job, done.reward, session.report)
+    what = f"round {number} is void" if update is None else f"the trainer of update {update} is slashed"
+    session.say(f"{what}: {done.evidence.words}; reward {session.money(job.state.terms.token).format(done.reward)}")
     return {
         "job": job_id,
         "round": number,
@@ -147,6 +160,27 @@ def challenge(
         "reward_wei": done.reward,
         "gas": done.gas,
     }
+
+
+def _opened_update(session: Session, job: Job, state: RoundState, index: int) -> OpenedUpdate:
+    """Open a committed update with the account's encryption keys, whatever its range."""
+    from market.errors import ContractRefused
+    from market.services.encryption import EncryptionKeys, encryption_folder
+    from market.services.updates import open_update
+
+    if index >= len(state.commits):
+        raise ContractRefused(f"round {state.number} has no update {index}", error="Market_UnknownTrainers")
+    keys = EncryptionKeys(encryption_folder(session.settings.state, session.account.address), session.account)
+    return open_update(
+        job.storage,
+        job.market.round_id(job.job_id, state.number),
+        state.commits[index],
+        [key.private for key in keys.all()],
+        dimension=job.state.terms.dimension,
+        bits=job.state.terms.bits,
+        workdir=job.workdir,
+        ranged=False,
+    )
 
 
 def _state(phase: Phase) -> str:

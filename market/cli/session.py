@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aggregator.srs import Progress
     from market.address_book import AddressBook
     from market.chain.market import MarketClient
+    from market.cli.money import Money
     from market.services.job import Job
     from market.srs.files import Stages
     from market.storage.base import Storage
@@ -128,6 +129,14 @@ class Session:
         market = self.reader if reading else self.market
         folder = f"cache-{market.chain_id}-{market.address.lower()}-job-{job_id}"
         return Job(market, self.storage, job_id, self.settings.state / folder, stages=self._announce)
+
+    def money(self, token: str | None = None) -> Money:
+        """Return how amounts of a token are read and written; None is the native coin."""
+        from market.chain.tokens import COIN, describe
+        from market.cli.money import Money
+        from market.domain import NATIVE_COIN
+
+        return Money(COIN if token in (None, NATIVE_COIN) else describe(self.w3, str(token)))
 
     @property
     def interactive(self) -> bool:

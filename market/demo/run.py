@@ -13,7 +13,7 @@ from rich.console import Console
 
 from market.chain import rpc
 from market.chain.market import MarketClient
-from market.chain.settlements import settlement_call, verification_gas
+from market.chain.settlements import recorded_settlement, verification_gas
 from market.demo.ledger import Transaction, gas_by_kind, read_transactions, write_transactions
 from market.demo.live import Board, View, earned
 from market.demo.plan import (
@@ -180,16 +180,17 @@ def _proof_figures(job: Job, board: Board, told: list[dict[str, Any]]) -> list[P
     """Return the figures of each round's proof: size and time as the aggregator told them, gas from the chain."""
     found = []
     for place, state in enumerate(job.state.settled_rounds):
-        call = settlement_call(job.market, job.job_id, state.number)
-        statement = inputs_of(job, state).statement(state.included, call.settlement).gram
+        recorded = recorded_settlement(job.market, job.job_id, state.number)
         event = next(event for event in told if event["round"] == state.number)
         found.append(
             ProofFigures(
                 round=state.number,
                 updates=len(state.included),
-                proof_bytes=len(call.proof),
+                proof_bytes=len(recorded.proof),
                 prove_seconds=float(event["prove_seconds"]),
-                verify_gas=verification_gas(job.market, job.state.terms.verifier, statement, call.proof),
+                verify_gas=verification_gas(
+                    job.market, job.state.terms.verifier, recorded.statement.gram, recorded.proof
+                ),
                 settle_gas=board.settle_gas[place],
             )
         )

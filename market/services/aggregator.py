@@ -1,13 +1,14 @@
 """The aggregator: opens the payloads of a round, computes and proves what follows from them, publishes and settles.
 
-It keeps two things: its encryption keys, and a settlement with its aggregate from when it is proven until the one is on
-chain and the other in storage. Killed at any point and started again, it does what is still due, and sends again what
-it had prepared.
+It keeps three things: its encryption keys, what it deposited for bonds, and a settlement with its aggregate from when
+it is proven until the one is on chain and the other in storage. Killed at any point and started again, it does what is
+still due, and sends again what it had prepared.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from eth_account.signers.local import LocalAccount
 
 from aggregator.errors import RuleNotApplicable
 from market import rounds
-from market.domain import Address, Phase, RoundOpened
+from market.domain import REFERENCE_BIT, Address, Phase, RoundOpened, RoundSettled
 from market.errors import ContractRefused, StorageUnavailable
 from market.rounds import RoundState
+from market.services.balances import deposit, free_balance, withdraw
+from market.services.challenge import challenge_update
 from market.services.encryption import EncryptionKey, EncryptionKeys, publish
 from market.services.gathering import Gathered, Gatherer
 from market.services.job import Job
@@ -27,6 +30,11 @@ from market.services.settling import PreparedSettlement, prepare_settlement
 from market.services.updates import pack_aggregate
 from market.storage.base import put_bytes
 from market.storage.cid import Cid
+
+LOOKS = 64
+"""How often, in a challenge window, an aggregator looks whether it has by now what a settlement leaves out."""
+_TAKEN = ("Market_WrongPhase", "Market_NotSuperset")
+"""How the market refuses a settlement that comes after another."""
 
 
 @dataclass
@@ -45,6 +53,8 @@ class Aggregator:
         Its memory of this job.
     open_at
         Open the first round when so many trainers have joined; at least the job's smallest number.
+    approve
+        Called with an amount before it is deposited; raises to refuse.
 
     """
 
@@ -54,7 +64,9 @@ class Aggregator:
     journal: Journal
     open_at: int = 0
     report: Report = field(default=silent)
-    _given_up: set[RoundOpened] = field(default_factory=set)
+    approve: Callable[[int], None] = field(default=lambda _: None)
+    _given_up: set[RoundOpened | RoundSettled] = field(default_factory=set)
+    _next_look: dict[RoundSettled, int] = field(default_factory=dict)
     gatherer: Gatherer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,18 +79,25 @@ class Aggregator:
 
     @property
     def finished(self) -> bool:
-        """Whether the job needs this aggregator no more, what it settled is published, and its bond is back."""
-        return self._over and self.bond == 0 and not self._unpublished()
+        """Whether the job needs this aggregator no more, what it settled is published, and its money is back."""
+        return self._over and not self.held and not self._deposited and not self._unpublished()
 
     @property
-    def bond(self) -> int:
-        """What the aggregator has deposited in the job."""
-        return self.job.state.bonds.get(self.address, 0)
+    def held(self) -> int:
+        """What is held behind its settlements in this job."""
+        mine = (state for state in self.job.state.rounds if state.settled and state.settled.aggregator == self.address)
+        return sum(state.bond for state in mine)
 
     @property
-    def missing_bond(self) -> int:
-        """What it has yet to deposit before it can settle."""
-        return 0 if self.bond or not self._entitled else self.job.state.terms.aggregator_bond
+    def shortage(self) -> int:
+        """What it has yet to deposit before it can settle; what is held here will be free before its next settlement.
+
+        Free balances are the market's: a deposit serves all jobs, but each live settlement takes a bond of its own.
+        """
+        bond = self.job.state.terms.aggregator_bond
+        if not bond or self._over:
+            return 0
+        return max(0, bond - self.held - free_balance(self.job.market, self.job.state.terms.token))
 
     @property
     def _entitled(self) -> bool:
@@ -86,43 +105,32 @@ class Aggregator:
 
     @property
     def _over(self) -> bool:
-        state, now = self.job.state, self.job.now
-        if state.closed or not self._entitled:
-            return True
-        last = len(state.settled_rounds) == state.terms.rounds or now >= state.terms.deadline
-        return last and state.phase(now).terminal
+        return not self._entitled or self.job.state.finished(self.job.now)
 
     def publish_key(self) -> EncryptionKey:
         """Make sure that trainers can encrypt to us; see :func:`market.services.encryption.publish`."""
         return publish(self.job.market, self.keys, report=self.report)
 
-    def post_bond(self) -> int:
-        """Deposit the bond that the job asks for, unless that was done; return it."""
-        missing = self.missing_bond
+    def deposit_shortage(self) -> int:
+        """Deposit what is missing for the next bond, once `approve` agrees; return it."""
+        missing = self.shortage
         if missing:
-            self.job.market.post_bond(self.job.job_id, missing, self.job.state.terms.token)
-            self.job.refresh()
-            self.report("bond-posted", {"job": self.job.job_id, "bond_wei": missing})
-        return self.bond
+            self.approve(missing)
+            # First on record, so that a crash leaves nothing behind in the market.
+            self._remember_deposited(self._deposited + missing)
+            deposit(self.job.market, self.job.state.terms.token, missing, self.report)
+        return missing
 
-    def withdraw_bond(self, recipient: Address | None = None) -> int:
-        """Take the bond back; return it, 0 if there is none.
-
-        Raises
-        ------
-        ContractRefused
-            If a round that this aggregator settled can still be challenged.
-
-        """
-        bond = self.bond
-        if bond:
-            self.job.market.withdraw_bond(self.job.job_id, recipient or self.address)
-            self.job.refresh()
-            self.report("bond-withdrawn", {"job": self.job.job_id, "bond_wei": bond})
-        return bond
+    def withdraw_deposit(self) -> int:
+        """Have paid out what it deposited for this job and what challenges earned in it, as far as it is free."""
+        amount = min(self._deposited, free_balance(self.job.market, self.job.state.terms.token))
+        if amount:
+            withdraw(self.job.market, self.job.state.terms.token, amount, self.address, self.report)
+        self._remember_deposited(0)
+        return amount
 
     def prepare(self) -> None:
-        """Do what has to be done before the first round: check the verifier, publish a key, post the bond.
+        """Do what has to be done before the first round: check the verifier, publish a key, deposit for the bond.
 
         Raises
         ------
@@ -132,29 +140,32 @@ class Aggregator:
         """
         self.job.require_srs()
         self.publish_key()
-        self.post_bond()
+        self.deposit_shortage()
 
     def step(self) -> bool:
-        """Open or settle what is due, or take the bond back at the end; return whether something was done."""
+        """Open, settle, complete or challenge what is due, or take the money back at the end; return whether it did."""
         state = self.job.state
         self.publish_aggregates()
         if self._over:
-            return self.withdraw_bond() > 0
+            return self._settle_up()
         if rounds.refusal_to_open(state, self.job.now) is None:
             if state.latest is None and len(state.stakes) < self.open_at:
                 return False
             return self._open()
         latest = state.latest
-        if latest is None or latest.phase(self.job.now) is not Phase.SETTLING or latest.opened in self._given_up:
+        phase = Phase.NONE if latest is None else latest.phase(self.job.now)
+        if latest is None or phase not in (Phase.SETTLING, Phase.CHALLENGEABLE):
             return False
-        return self.settle(latest)
+        if phase is Phase.CHALLENGEABLE:
+            return self.settle_anew(latest)
+        return latest.opened not in self._given_up and self.settle(latest)
 
     def settle(self, state: RoundState, *, patient: bool = True) -> bool:
-        """Settle one round; return whether it was settled, by whomever.
+        """Settle one round; return whether something was done: it was settled, by whomever, or a trainer was slashed.
 
         A settlement that was prepared before, by this process or one that was killed, is sent as it was. Returns
-        False, and does not try again, when so many payloads are unusable that the contract would refuse: such a round
-        becomes void and its budget stays in escrow.
+        False, and does not try again, when so many payloads are unusable that the contract would refuse: another
+        aggregator may settle the round, or it becomes void and its budget stays in escrow.
 
         Raises
         ------
@@ -166,41 +177,124 @@ class Aggregator:
         prepared = self._recorded(state)
         if prepared is None:
             gathered = self.gatherer.gather(state, patient=patient)
-            if not self._may_settle(state, gathered):
-                return False
-            try:
-                prepared = prepare_settlement(
-                    self.gatherer.inputs(state),
-                    self.job.srs,
-                    gathered.opened,
-                    gathered.reasons,
-                    self.gatherer.extra_rows(state, gathered),
-                    self.report,
-                )
-            except RuleNotApplicable as error:
-                self._give_up(state, error.message)
-                return False
-            self.journal.write(_file_name(prepared.settlement.aggregate_cid), prepared.aggregate)
-            self.journal.write_record(self._record_name(state), prepared.to_record())
-        return self._send(state, prepared)
+            if self._challenge_faulty(state):
+                return True
+            refusal = self._refusal(state, gathered)
+            if refusal is None:
+                prepared = self._prepare(state, gathered)
+            else:
+                self._give_up(state, state.opened, refusal)
+        return prepared is not None and self._send(state, prepared)
 
-    def _may_settle(self, state: RoundState, gathered: Gathered) -> bool:
-        refusal = rounds.refusal_to_settle(self.job.state, state.number, self.address, gathered.included, self.job.now)
-        if refusal == "Market_TooManyExcluded" and gathered.awaited:
+    def settle_anew(self, state: RoundState) -> bool:
+        """Take the place of a settlement that leaves out what we can open, if we open all else of it, too.
+
+        Also challenges updates out of range that it left out. Returns whether something was done.
+
+        Raises
+        ------
+        StorageError
+            If content that was to be had a moment ago cannot be had now.
+
+        """
+        settled = state.settled
+        if settled is None or self._challenge_faulty(state):
+            return settled is not None
+        if not self.gatherer.left_out(state) or not self._look_due(settled):
+            return False
+        prepared = self._recorded(state)
+        if prepared is None:
+            opening, awaited = self.gatherer.openable(state)
+            if self._challenge_faulty(state):
+                return True
+            if opening:
+                gathered = self.gatherer.gather(state, patient=False)
+                refusal = self._refusal(state, gathered)
+                prepared = self._prepare(state, gathered) if refusal is None else None
+                if refusal is not None:
+                    self._give_up(state, settled, refusal)
+            elif not awaited:
+                self._given_up.add(settled)
+        return prepared is not None and self._send(state, prepared)
+
+    def _look_due(self, settled: RoundSettled) -> bool:
+        """Whether to look now for what a settlement leaves out: another's at once, then again every so often."""
+        now, every = self.job.now, max(1, self.job.state.terms.challenge_seconds // LOOKS)
+        first = now + every if settled.aggregator == self.address else now
+        due = settled not in self._given_up and now >= self._next_look.setdefault(settled, first)
+        if due:
+            self._next_look[settled] = now + every
+        return due
+
+    def _refusal(self, state: RoundState, gathered: Gathered) -> str | None:
+        """Say why the market would not take a settlement of what was gathered; the bond will be deposited.
+
+        Raises
+        ------
+        StorageUnavailable
+            If it would not because of payloads that may still come.
+
+        """
+        if not gathered.opened:
+            return "no payload could be opened"
+        bond = self.job.state.terms.aggregator_bond
+        refusal = rounds.refusal_to_settle(
+            self.job.state, state.number, self.address, gathered.included, self.job.now, bond
+        )
+        if gathered.awaited and refusal in ("Market_TooManyExcluded", "Market_NotSuperset"):
             raise StorageUnavailable(f"{gathered.awaited} payloads of round {state.number} cannot be had yet")
-        if refusal is None and not gathered.opened:
-            refusal = "no payload could be opened"
-        if refusal is not None:
-            self._give_up(state, refusal)
-        return refusal is None
+        if refusal is not None and gathered.sealed_away:
+            refusal += f": {gathered.sealed_away} of {len(state.commits)} payloads are not encrypted to us"
+        return refusal
+
+    def _prepare(self, state: RoundState, gathered: Gathered) -> PreparedSettlement | None:
+        try:
+            prepared = prepare_settlement(
+                self.gatherer.inputs(state),
+                self.job.srs,
+                gathered.opened,
+                gathered.reasons,
+                self.gatherer.extra_rows(state, gathered),
+                self.report,
+            )
+        except RuleNotApplicable as error:
+            self._give_up(state, state.settled or state.opened, error.message)
+            return None
+        self.journal.write(_file_name(prepared.settlement.aggregate_cid), prepared.aggregate)
+        self.journal.write_record(self._record_name(state), prepared.to_record())
+        return prepared
+
+    def _challenge_faulty(self, state: RoundState) -> bool:
+        """Challenge an update that opens its commitment and is out of range; return whether one was.
+
+        Where a round has only as many commitments as it needs, it is settled first, without that update: a slashed
+        one does not count, and the round would be void.
+        """
+        sound = len(state.commits) - len(state.slashed)
+        spare = state.settled is not None or sound > self.job.state.terms.min_trainers
+        for opened in self.gatherer.faulty(state) if spare else ():
+            index = opened.commit.index
+            if rounds.refusal_to_challenge_update(self.job.state, state.number, index, self.job.now) is not None:
+                continue
+            try:
+                done = challenge_update(self.job, state, opened, self.report)
+            except ContractRefused:  # somebody else was faster
+                self.job.refresh()
+                if rounds.refusal_to_challenge_update(self.job.state, state.number, index, self.job.now) is None:
+                    raise
+            else:
+                self._remember_deposited(self._deposited + done.reward)
+            return True
+        return False
 
     def _send(self, state: RoundState, prepared: PreparedSettlement) -> bool:
+        self.deposit_shortage()
         try:
             receipt = self.job.market.settle_round(self.job.job_id, state.number, prepared.settlement, prepared.proof)
         except ContractRefused as refused:
             self.job.refresh()
             latest = self.job.state.round(state.number)
-            if latest is None or latest.settled is None:
+            if latest is None or latest.settled is None or refused.details.get("error") not in _TAKEN:
                 raise
             self.gatherer.forget()
             if latest.settled.settlement.aggregate_cid != prepared.settlement.aggregate_cid:
@@ -210,14 +304,18 @@ class Aggregator:
             return True
         self.job.refresh()
         self.gatherer.forget()
+        self._drop_replaced(state)
         self.publish_aggregates()
+        replaced = {} if state.settled is None else {"replaces": state.settled.aggregator}
         self.report(
             "settled",
             {
                 "round": state.number,
                 "gas": receipt["gasUsed"],
+                "included": (prepared.settlement.included & ~(1 << REFERENCE_BIT)).bit_count(),
                 "paid_wei": sum(prepared.settlement.payouts),
                 "transaction": "0x" + bytes(receipt["transactionHash"]).hex(),
+                **replaced,
             },
         )
         return True
@@ -241,6 +339,12 @@ class Aggregator:
         settled = (state.settled.settlement.aggregate_cid for state in self.job.state.rounds if state.settled)
         return [cid for cid in settled if (self.journal.folder / _file_name(cid)).is_file()]
 
+    def _drop_replaced(self, state: RoundState) -> None:
+        """Forget aggregates that gave way before they were published: beside the new one they would tell too much."""
+        found = self.job.state.round(state.number)
+        for replaced in found.replaced if found else ():
+            self.journal.remove(_file_name(replaced.settlement.aggregate_cid))
+
     def recompute(self, state: RoundState) -> bytes:
         """Return the file of a settled round's true aggregate, recomputed from the payloads of the included trainers.
 
@@ -258,7 +362,7 @@ class Aggregator:
         return pack_aggregate(aggregate, blinding, {})
 
     def _recorded(self, state: RoundState) -> PreparedSettlement | None:
-        """Return what was prepared for this round before, with its aggregate's file."""
+        """Return what was prepared for this round as it stands, with its aggregate's file."""
         record = self.journal.read_record(self._record_name(state))
         if record is None:
             return None
@@ -266,15 +370,44 @@ class Aggregator:
         return None if aggregate is None else PreparedSettlement.from_record(record, aggregate)
 
     def _record_name(self, state: RoundState) -> str:
-        """Name a record by all that the settlement follows from, so that it never serves a reorganised round."""
-        market, opened = self.job.market, state.opened
+        """Name a record by all that the settlement follows from, so that it never serves a reorganised round.
+
+        The stakes are part of it, which slashed trainers do not have, and so is the settlement whose place it takes.
+        """
+        opened = state.opened
         digest = hashlib.sha256(f"{opened.commit_end} {opened.scale_exponent}".encode())
         if state.reference is not None:
             digest.update(state.reference.commitment)
         for commit in state.commits:
             digest.update(f"{commit.trainer} {self.job.state.stakes.get(commit.trainer)}".encode() + commit.commitment)
-        place = f"{market.chain_id}-{market.address}-{self.job.job_id}-{state.number}"
-        return f"settle-{place}-{digest.hexdigest()[:16]}.json"
+        if state.settled is not None:
+            digest.update(state.settled.settlement.aggregate_cid)
+        return f"settle-{self._place}-{self.job.job_id}-{state.number}-{digest.hexdigest()[:16]}.json"
+
+    @property
+    def _place(self) -> str:
+        return f"{self.job.market.chain_id}-{self.job.market.address}"
+
+    @property
+    def _deposited(self) -> int:
+        """What this job's part of the free balance is: deposited for it, or earned in it by challenges."""
+        record = self.journal.read_record(f"deposit-{self._place}.json")
+        return 0 if record is None else int(record["amount_wei"])
+
+    def _remember_deposited(self, amount: int) -> None:
+        if amount != self._deposited:
+            self.journal.write_record(f"deposit-{self._place}.json", {"amount_wei": amount})
+
+    def _settle_up(self) -> bool:
+        """Free the bonds of final rounds, then withdraw the deposit: one transaction a call."""
+        releasable = self.job.state.releasable(self.address, self.job.now)
+        if not releasable:
+            return not self.held and self.withdraw_deposit() > 0
+        number, bond = next(iter(releasable.items()))
+        self.job.market.release_bond(self.job.job_id, number)
+        self.job.refresh()
+        self.report("bond-released", {"round": number, "bond_wei": bond})
+        return True
 
     def _open(self) -> bool:
         try:
@@ -288,10 +421,12 @@ class Aggregator:
         self.report("opened", {"round": self.job.state.latest.number if self.job.state.latest else 0})
         return True
 
-    def _give_up(self, state: RoundState, reason: str) -> None:
-        self._given_up.add(state.opened)
+    def _give_up(self, state: RoundState, what: RoundOpened | RoundSettled, reason: str) -> None:
+        """Tell once why a round cannot be settled by us, or a settlement not replaced, and leave it at that."""
+        self._given_up.add(what)
         self.gatherer.forget()
-        self.report("unsettleable", {"round": state.number, "reason": reason})
+        event = "unsettleable" if state.settled is None else "settlement-stands"
+        self.report(event, {"round": state.number, "reason": reason})
 
 
 def _file_name(cid: bytes) -> str:

@@ -1,7 +1,8 @@
 """The audit: everything that a job's settlements claim, checked again from chain and storage alone.
 
-Nobody is trusted, no aggregator is asked: statements are rebuilt from the market's events, proofs are read from the
-transactions that settled, aggregates are fetched by their CIDs. Each check is one line of the result.
+Nobody is trusted, no aggregator is asked: the statements and proofs that the market logged are compared with what its
+other events say and verified again, whoever sent the settlements; aggregates are fetched by their CIDs. Each check is
+one line of the result.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from aggregator.aggregate import aggregate_root, check_aggregate
 from aggregator.bn254 import compress, decompress
 from aggregator.commitments import commit
 from aggregator.errors import GramercyError, InvalidInput, InvalidProof
-from aggregator.proofs import GramStatement, verify_gram
+from aggregator.proofs import Statement, verify_gram
 from aggregator.proofs.verifier import aggregate_commitment
 from aggregator.settlement import Outcome
 from aggregator.srs import Srs
-from market.chain.settlements import SettlementCall, market_is_known, settlement_call
+from market.chain.settlements import RecordedSettlement, market_is_known, recorded_settlement
 from market.errors import AuditFailed, ChainError
 from market.rounds import RoundState
 from market.services.job import Job
@@ -28,7 +29,7 @@ from market.services.updates import OpenedAggregate, fetch_aggregate
 JOB_CHECKS = ("market", "manifest", "verifier")
 ROUND_CHECKS = (
     "commitments",
-    "transaction",
+    "statement",
     "proof",
     "rule",
     "scores",
@@ -150,7 +151,7 @@ class _RoundAudit:
         """Make every check, in the order of `ROUND_CHECKS`."""
         methods = (
             self._commitments,
-            self._transaction,
+            self._recorded_statement,
             self._proof,
             self._rule,
             self._scores,
@@ -172,24 +173,20 @@ class _RoundAudit:
             raise InvalidInput("a commitment occurs twice")
         return f"{len(words)} points, {len(self._state.included)} of them included"
 
-    def _transaction(self) -> str:
-        call = self._call
-        if (call.job_id, call.number, call.settlement) != (self._job.job_id, self._state.number, self._posted):
-            raise ChainError("the event tells another settlement than the transaction asked for")
-        if call.sender != self._settled.aggregator:
-            raise ChainError(f"{call.sender} sent it, {self._settled.aggregator} is on record")
-        recorded = self._statement.commitments[: len(self._posted.commitment_ys)]
-        ordinates = tuple(0 if point is None else point[1] for point in recorded)
-        if self._posted.commitment_ys != ordinates:
-            raise InvalidInput("the posted ordinates are not those of the commitments")
-        return f"0x{call.transaction.hex()} by {call.sender}"
+    def _recorded_statement(self) -> str:
+        recorded = self._recorded
+        if (recorded.aggregator, recorded.settlement) != (self._settled.aggregator, self._posted):
+            raise ChainError("the chain tells two settlements of this round")
+        if recorded.statement != self._statement:
+            raise ChainError("what was verified is not what the job's other events give")
+        return f"0x{recorded.transaction.hex()} by {recorded.aggregator}"
 
     def _proof(self) -> str:
         if self._srs is None:
             raise InvalidProof("without a verifier that can be trusted, a proof shows nothing")
-        statement, call = self._statement, self._call
-        verify_gram(self._srs.key, statement, call.proof)
-        return f"{len(call.proof)} bytes show the inner products of {statement.layout.total} rows"
+        statement, proof = self._statement.gram, self._settled.proof
+        verify_gram(self._srs.key, statement, proof)
+        return f"{len(proof)} bytes show the inner products of {statement.layout.total} rows"
 
     def _rule(self) -> str:
         _require_equal("weights", self._posted.weights, self._outcome.weights)
@@ -210,7 +207,7 @@ class _RoundAudit:
         return f"2^{self._posted.next_scale_exponent} follows 2^{self._inputs.scale_exponent}"
 
     def _aggregate_commitment(self) -> str:
-        if aggregate_commitment(self._statement, self._posted.weights) != self._posted.aggregate_commitment:
+        if aggregate_commitment(self._statement.gram, self._posted.weights) != self._posted.aggregate_commitment:
             raise InvalidInput("the recorded aggregate commitment is not the weighted sum of the updates'")
         return f"{self._posted.aggregate_commitment.hex()} = sum w_i C_i"
 
@@ -237,12 +234,12 @@ class _RoundAudit:
         return inputs_of(self._job, self._state)
 
     @cached_property
-    def _statement(self) -> GramStatement:
-        return self._inputs.statement(self._state.included, self._posted).gram
+    def _statement(self) -> Statement:
+        return self._inputs.statement(self._state.included, self._posted)
 
     @cached_property
-    def _call(self) -> SettlementCall:
-        return settlement_call(self._job.market, self._job.job_id, self._state.number)
+    def _recorded(self) -> RecordedSettlement:
+        return recorded_settlement(self._job.market, self._job.job_id, self._state.number)
 
     @cached_property
     def _outcome(self) -> Outcome:

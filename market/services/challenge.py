@@ -1,4 +1,4 @@
-"""Challenges: evidence that a recorded aggregate is false, built from files, checked, and sent to the market."""
+"""Challenges: evidence that a recorded aggregate is false or an update out of range, built, checked, and sent."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from aggregator.errors import InvalidInput
 from aggregator.proofs import open_chunk, verify_opening
 from aggregator.srs import Srs
 from market import rounds
-from market.domain import RoundSettled
+from market.domain import Address, RoundSettled, SettlementOverturned, TrainerSlashed
 from market.errors import ContractRefused, StorageError
 from market.rounds import RoundState
+from market.services.balances import withdraw
 from market.services.job import Job
 from market.services.report import Report, silent
-from market.services.updates import OpenedAggregate, fetch_aggregate, read_aggregate
+from market.services.updates import OpenedAggregate, OpenedUpdate, fetch_aggregate, read_aggregate
 
 OUT_OF_RANGE, FILE_MISMATCH = 1, 2
 _EVIDENCE = "(uint8,(uint256,uint256),uint256,uint256[],bytes,int64[],bytes32[])"
@@ -28,7 +29,7 @@ _EVIDENCE = "(uint8,(uint256,uint256),uint256,uint256[],bytes,int64[],bytes32[])
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What shows that an aggregate is false, as the verifier takes it."""
+    """What shows that an aggregate is false, or an update out of range, as the verifier takes it."""
 
     kind: int
     commitment: Point
@@ -55,7 +56,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Challenged:
-    """A settlement that was overturned; the reward was paid out."""
+    """A settlement that was overturned, or a trainer that was slashed, and the challenger's reward."""
 
     evidence: Evidence
     reward: int
@@ -63,7 +64,7 @@ class Challenged:
 
 
 def challenge(job: Job, state: RoundState, true_aggregate: Path | None = None, report: Report = silent) -> Challenged:
-    """Prove a settled round's aggregate false, so that the round becomes void, and withdraw the reward.
+    """Prove a settled round's aggregate false, so that the round becomes void; the reward is free balance then.
 
     Parameters
     ----------
@@ -89,19 +90,79 @@ def challenge(job: Job, state: RoundState, true_aggregate: Path | None = None, r
     report("evidence", {"round": state.number, "fault": evidence.words, "bytes": len(evidence.encode())})
     receipt = job.market.challenge_settlement(job.job_id, state.number, evidence.encode())
     job.refresh()
-    reward = withdraw_reward(job, report)
+    events = job.market.decode_logs(receipt["logs"])
+    reward = next(event.reward for event in events if isinstance(event, SettlementOverturned))
     return Challenged(evidence, reward, int(receipt["gasUsed"]))
 
 
-def withdraw_reward(job: Job, report: Report = silent) -> int:
-    """Withdraw the account's rewards for challenges in a job; return the amount, 0 if there is none."""
-    address = job.market.account.address if job.market.account else ""
-    amount = job.state.rewards.get(address, 0)
-    if amount:
-        job.market.withdraw_reward(job.job_id, address)
-        job.refresh()
-        report("reward-withdrawn", {"job": job.job_id, "amount_wei": amount})
-    return amount
+def challenge_update(job: Job, state: RoundState, opened: OpenedUpdate, report: Report = silent) -> Challenged:
+    """Prove a committed update out of range, so that its trainer is slashed; the reward is free balance then.
+
+    Parameters
+    ----------
+    opened
+        The update with its blinding, which open the commitment: whoever the payload is sealed to has them.
+
+    Raises
+    ------
+    ContractRefused
+        If the update cannot be challenged now, or the market refuses.
+    InvalidInput
+        If it is in range, or does not open its commitment.
+
+    """
+    index = opened.commit.index
+    refusal = rounds.refusal_to_challenge_update(job.state, state.number, index, job.now)
+    if refusal is not None:
+        raise ContractRefused(
+            f"update {index} of round {state.number} cannot be challenged ({refusal})",
+            hint="an update can be until its round is final, and once",
+            error=refusal,
+        )
+    evidence = update_evidence(job, opened)
+    report("evidence", {"round": state.number, "fault": evidence.words, "bytes": len(evidence.encode())})
+    receipt = job.market.challenge_update(job.job_id, state.number, index, evidence.encode())
+    job.refresh()
+    events = job.market.decode_logs(receipt["logs"])
+    slashed = next(event for event in events if isinstance(event, TrainerSlashed))
+    report(
+        "trainer-slashed",
+        {
+            "round": state.number,
+            "trainer": slashed.trainer,
+            "fault": evidence.words,
+            "stake_wei": slashed.stake,
+            "reward_wei": slashed.reward,
+        },
+    )
+    return Challenged(evidence, slashed.reward, int(receipt["gasUsed"]))
+
+
+def withdraw_reward(job: Job, reward: int, report: Report = silent) -> int:
+    """Have a reward paid out of the account's free balance; return the amount."""
+    if not reward or job.market.account is None:
+        return 0
+    return withdraw(job.market, job.state.terms.token, reward, Address(job.market.account.address), report)
+
+
+def update_evidence(job: Job, opened: OpenedUpdate) -> Evidence:
+    """Return evidence that a committed update is out of range, checked as the verifier will.
+
+    Raises
+    ------
+    InvalidInput
+        If it is in range, or does not open its commitment.
+
+    """
+    own = opened.commit
+    if compress(commit(job.srs, opened.entries, opened.blinding)) != own.commitment:
+        raise InvalidInput(f"the payload of update {own.index} does not open its commitment")
+    evidence = _out_of_range(job, own.number, opened, weight_sum=1)
+    if evidence is None:
+        raise InvalidInput(
+            f"update {own.index} of round {own.number} is in range", hint="there is nothing to challenge"
+        )
+    return evidence
 
 
 def find_evidence(job: Job, settled: RoundSettled, true_aggregate: Path | None = None) -> Evidence:
@@ -133,21 +194,24 @@ def find_evidence(job: Job, settled: RoundSettled, true_aggregate: Path | None =
             hint="pass --aggregate FILE with the true aggregate; an aggregator of the job makes it with "
             "`gramercy aggregator recompute`",
         )
-    return _out_of_range(job, settled, opener) or _mismatch(job, settled, opener, published)
+    weight_sum = sum(settled.settlement.weights)
+    return _out_of_range(job, settled.number, opener, weight_sum=weight_sum) or _mismatch(
+        job, settled, opener, published
+    )
 
 
 def _opens(srs: Srs, opened: OpenedAggregate, recorded: bytes) -> bool:
     return compress(commit(srs, opened.entries, opened.blinding)) == recorded
 
 
-def _out_of_range(job: Job, settled: RoundSettled, opener: OpenedAggregate) -> Evidence | None:
-    bound = entry_bound(sum(settled.settlement.weights), job.state.terms.bits)
+def _out_of_range(job: Job, number: int, opener: OpenedAggregate | OpenedUpdate, *, weight_sum: int) -> Evidence | None:
+    bound = entry_bound(weight_sum, job.state.terms.bits)
     outside = np.flatnonzero((opener.entries > bound) | (opener.entries < -bound))
     if not len(outside):
         return None
     place = int(outside[0])
     words = f"entry {place} is {int(opener.entries[place])}, beyond the bound {bound}"
-    return _opened(job, settled, opener, place, 1, OUT_OF_RANGE, words=words)
+    return _opened(job, number, opener, place, 1, OUT_OF_RANGE, words=words)
 
 
 def _mismatch(job: Job, settled: RoundSettled, opener: OpenedAggregate, published: OpenedAggregate | None) -> Evidence:
@@ -167,7 +231,7 @@ def _mismatch(job: Job, settled: RoundSettled, opener: OpenedAggregate, publishe
     count = min(LEAF_ENTRIES, len(opener.entries) - start)
     return _opened(
         job,
-        settled,
+        settled.number,
         opener,
         start,
         count,
@@ -180,8 +244,8 @@ def _mismatch(job: Job, settled: RoundSettled, opener: OpenedAggregate, publishe
 
 def _opened(
     job: Job,
-    settled: RoundSettled,
-    opener: OpenedAggregate,
+    number: int,
+    opener: OpenedAggregate | OpenedUpdate,
     start: int,
     count: int,
     kind: int,
@@ -190,7 +254,7 @@ def _opened(
     path: tuple[bytes, ...] = (),
     words: str,
 ) -> Evidence:
-    round_id = job.market.round_id(settled.job_id, settled.number)
+    round_id = job.market.round_id(job.job_id, number)
     statement, opening = open_chunk(job.srs, round_id, opener.entries, opener.blinding, start=start, count=count)
     verify_opening(job.srs.key, statement, opening)
     return Evidence(kind, statement.commitment, start, statement.values, opening, leaf, path, words)

@@ -8,14 +8,22 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from aggregator.bn254 import decompress
-from aggregator.commitments import Blinding, check_commitments, combine_blindings
-from aggregator.errors import GramercyError, InvalidInput
+from aggregator.bn254 import compress, decompress
+from aggregator.commitments import Blinding, check_commitments, combine_blindings, commit
+from aggregator.errors import GramercyError, InvalidInput, OutOfRange
 from aggregator.gram import weighted_sum
 from aggregator.randomness import SEED_BYTES
 from aggregator.rules import get_rule
 from market.domain import REFERENCE_BIT, Address, UpdateCommitted
-from market.errors import ContractRefused, IntegrityError, PayloadError, StorageError, StorageUnavailable, UnknownCid
+from market.errors import (
+    ContractRefused,
+    IntegrityError,
+    NotForUs,
+    PayloadError,
+    StorageError,
+    StorageUnavailable,
+    UnknownCid,
+)
 from market.rounds import RoundState
 from market.services.encryption import EncryptionKeys
 from market.services.history import SumKeeper
@@ -44,12 +52,14 @@ class Gathered:
     """A round's payloads after every check; ``awaited`` of the ``excluded`` may still become available.
 
     ``reference`` is the owner's row; None in a job without one, or where it cannot be used: it is ``excluded`` then.
+    ``sealed_away`` of the ``excluded`` are not encrypted to us.
     """
 
     opened: tuple[OpenedUpdate, ...]
     excluded: tuple[Exclusion, ...]
     awaited: int = 0
     reference: OpenedUpdate | None = None
+    sealed_away: int = 0
 
     @property
     def included(self) -> int:
@@ -75,6 +85,8 @@ class Gatherer:
     # By the whole event: another round, or another chain of blocks, may hold the same commitment.
     _opened: dict[UpdateCommitted, OpenedUpdate] = field(default_factory=dict)
     _wrong: dict[UpdateCommitted, str] = field(default_factory=dict)
+    _not_ours: set[UpdateCommitted] = field(default_factory=set)
+    _faulty: dict[UpdateCommitted, OpenedUpdate] = field(default_factory=dict)
     _sums: SumKeeper = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,26 +104,14 @@ class Gatherer:
             If content cannot be had and there is time to wait for it, or no payload at all can be fetched.
 
         """
-        excluded: list[Exclusion] = []
-        awaited: list[StorageError] = []
-        wanted = (*state.commits, *self._reference_commit(state))
-        self._keep(wanted)
-        for commit in wanted:
-            if commit in self._opened or commit in self._wrong:
-                continue
-            try:
-                self._opened[commit] = self._open_update(state, commit)
-            except _AWAITED as error:
-                awaited.append(error)
-                excluded.append(Exclusion(commit, error.message))
-            except GramercyError as error:
-                self._wrong[commit] = error.message
-        opened = [self._opened[commit] for commit in wanted if commit in self._opened]
+        wanted = self._wanted(state)
+        awaited = self._open_all(state, wanted)
+        opened = [self._opened[own] for own in wanted if own in self._opened]
         if awaited and (not any(map(_is_update, opened)) or (patient and self.job.now < self._patience_ends(state))):
-            raise awaited[0]
+            raise next(iter(awaited.values()))
         opened, missing = self._with_past(state, self._matching(opened), patient=patient)
-        excluded += missing
-        excluded += [Exclusion(commit, self._wrong[commit]) for commit in wanted if commit in self._wrong]
+        excluded = [*(Exclusion(own, error.message) for own, error in awaited.items()), *missing]
+        excluded += [Exclusion(own, self._wrong[own]) for own in wanted if own in self._wrong]
         for exclusion in excluded:
             self.report(
                 "excluded",
@@ -120,7 +120,24 @@ class Gatherer:
         self.report("gathered", {"round": state.number, "opened": len(opened), "excluded": len(excluded)})
         updates = tuple(update for update in opened if update.commit.index != REFERENCE_BIT)
         reference = next((update for update in opened if update.commit.index == REFERENCE_BIT), None)
-        return Gathered(updates, tuple(excluded), len(awaited) + len(missing), reference)
+        sealed_away = sum(1 for own in state.commits if own in self._not_ours)
+        return Gathered(updates, tuple(excluded), len(awaited) + len(missing), reference, sealed_away)
+
+    def left_out(self, state: RoundState) -> list[UpdateCommitted]:
+        """Return what the settlement on record does not include: the reference row counts, slashed updates do not."""
+        mask = 0 if state.settled is None else state.settled.settlement.included
+        return [own for own in self._wanted(state) if not mask >> own.index & 1]
+
+    def openable(self, state: RoundState) -> tuple[int, int]:
+        """Look at what the settlement on record leaves out: return how much opens, and how much may still come."""
+        left_out = self.left_out(state)
+        awaited = self._open_all(state, left_out)
+        found = self._matching([self._opened[own] for own in left_out if own in self._opened])
+        return len(found), len(awaited)
+
+    def faulty(self, state: RoundState) -> tuple[OpenedUpdate, ...]:
+        """Return the updates that open their commitments and are out of range, as far as they were opened."""
+        return tuple(self._faulty[own] for own in self._wanted(state) if own in self._faulty)
 
     def inputs(self, state: RoundState) -> RoundInputs:
         """Return what a round's settlement follows from beside the updates."""
@@ -161,7 +178,7 @@ class Gatherer:
         """
         if state.settled is None:
             raise ContractRefused(f"round {state.number} is not settled", error="Market_WrongPhase")
-        opened = [self._open_update(state, commit) for commit in state.included]
+        opened = [self._open_update(state, own) for own in state.included]
         if len(self._matching(opened)) != len(opened):
             raise InvalidInput("an included payload does not match its commitment on chain")
         weights = state.settled.settlement.weights
@@ -169,8 +186,9 @@ class Gatherer:
         return aggregate, combine_blindings(weights, [update.blinding for update in opened])
 
     def forget(self) -> None:
-        """Forget all that was opened."""
-        self._keep(())
+        """Forget all that was opened, but for what can be challenged while the round lasts."""
+        self._opened.clear()
+        self._wrong.clear()
 
     def _aggregate_of(self, before: RoundState) -> tuple[npt.NDArray[np.int64], Blinding]:
         """Return a settled round's aggregate, recomputed where who settled it published none, or a false one."""
@@ -192,15 +210,51 @@ class Gatherer:
             ),
         )
 
-    def _open_update(self, state: RoundState, commit: UpdateCommitted) -> OpenedUpdate:
+    def _wanted(self, state: RoundState) -> list[UpdateCommitted]:
+        """Return what a settlement can include; what was opened of other rounds is forgotten."""
+        sound = [own for own in state.commits if own.index not in state.slashed]
+        wanted = [*sound, *self._reference_commit(state)]
+        self._keep(tuple(wanted))
+        return wanted
+
+    def _open_all(self, state: RoundState, wanted: list[UpdateCommitted]) -> dict[UpdateCommitted, StorageError]:
+        """Open what was not opened before; return what may still come, with what is in the way."""
+        awaited: dict[UpdateCommitted, StorageError] = {}
+        for own in wanted:
+            if own in self._opened or own in self._wrong:
+                continue
+            try:
+                self._opened[own] = self._open_update(state, own)
+            except _AWAITED as error:
+                awaited[own] = error
+            except OutOfRange as error:
+                self._wrong[own] = error.message
+                self._keep_fault(state, own)
+            except NotForUs as error:
+                self._wrong[own] = error.message
+                self._not_ours.add(own)
+            except GramercyError as error:
+                self._wrong[own] = error.message
+        return awaited
+
+    def _keep_fault(self, state: RoundState, own: UpdateCommitted) -> None:
+        """Keep an update out of range if it is what was committed: only then can it be challenged."""
+        if own.index == REFERENCE_BIT or own in self._faulty:
+            return
+        found = self._open_update(state, own, ranged=False)
+        if compress(commit(self.job.srs, found.entries, found.blinding)) == own.commitment:
+            self._faulty[own] = found
+
+    def _open_update(self, state: RoundState, own: UpdateCommitted, *, ranged: bool = True) -> OpenedUpdate:
         return open_update(
             self.job.storage,
             self.job.market.round_id(self.job.job_id, state.number),
-            commit,
+            own,
             [key.private for key in self.keys.all()],
             dimension=self.job.state.terms.dimension,
             bits=self.job.state.terms.bits,
             workdir=self.job.workdir,
+            ranged=ranged,
         )
 
     def _matching(self, opened: list[OpenedUpdate]) -> list[OpenedUpdate]:
@@ -213,9 +267,9 @@ class Gatherer:
             secrets.token_bytes(SEED_BYTES),
         )
         for place in culprits:
-            commit = opened[place].commit
-            self._wrong[commit] = "the payload does not match the commitment on chain"
-            self._opened.pop(commit, None)
+            own = opened[place].commit
+            self._wrong[own] = "the payload does not match the commitment on chain"
+            self._opened.pop(own, None)
         return [update for place, update in enumerate(opened) if place not in culprits]
 
     def _with_past(
@@ -253,10 +307,10 @@ class Gatherer:
 
     def _keep(self, commits: tuple[UpdateCommitted, ...]) -> None:
         """Forget what was opened of other rounds, or of commitments that a reorganisation took back."""
-        for stale in self._opened.keys() - set(commits):
-            del self._opened[stale]
-        for stale in self._wrong.keys() - set(commits):
-            del self._wrong[stale]
+        for held in (self._opened, self._wrong, self._faulty):
+            for stale in held.keys() - set(commits):
+                del held[stale]
+        self._not_ours &= set(commits)
 
 
 def _is_update(opened: OpenedUpdate) -> bool:

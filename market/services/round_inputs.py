@@ -24,6 +24,8 @@ class RoundInputs:
 
     Attributes
     ----------
+    terms
+        The job's, with the budget that the round has: the owner may have raised it since.
     reference
         Commitment to the owner's reference row, compressed; None in a job without one.
     previous
@@ -148,7 +150,7 @@ def _without_carried(job: JobState, round_id: RoundId, target: RoundState) -> Ro
     word = None if before is None or before.settled is None else before.settled.settlement.aggregate_commitment
     return RoundInputs(
         round_id=round_id,
-        terms=job.terms,
+        terms=replace(job.terms, round_budget=target.budget),
         scale_exponent=target.opened.scale_exponent,
         stakes=job.stakes if target.settled is None else target.stakes,
         reference=None if target.reference is None else target.reference.commitment,

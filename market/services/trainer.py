@@ -216,7 +216,7 @@ class Trainer:
             if recorded is not None:
                 self._commit(state, recorded)
             else:
-                recipients_of(self.job)  # training is dear: nobody to send it to shows first
+                recipients_of(self.job, self.job.state.named.get(self.address))  # training is dear
                 self.submit(state, self.train(state).update)
         except ContractRefused as refused:
             if refused.details.get("error") != "Market_DuplicateCommitment":
@@ -247,7 +247,7 @@ class Trainer:
 
     def _prepare(self, state: RoundState, update: Vector) -> Submission:
         quantised = self.job.quantiser(state).quantise(update)
-        recipients = recipients_of(self.job)
+        recipients = recipients_of(self.job, self.job.state.named.get(self.address))
         blinding = draw_blinding()
         point = commit(self.job.srs, quantised.entries, blinding)
         bound_to = round_binding(self.job.market.round_id(self.job.job_id, state.number), self.address, compress(point))
@@ -317,8 +317,11 @@ class Trainer:
         return f"commit-{job.market.chain_id}-{job.market.address}-{job.job_id}-{state.number}-{opened.commit_end}.json"
 
 
-def recipients_of(job: Job) -> list[bytes]:
-    """Return the published encryption keys of the job's aggregators; one useless key must not stop the others.
+def recipients_of(job: Job, named: Address | None = None) -> list[bytes]:
+    """Return the published encryption keys of the owner's aggregators and of the one that a trainer ``named``.
+
+    What other trainers named does not count: whom one's payload is sealed to nobody else decides. One useless key must
+    not stop the others.
 
     Raises
     ------
@@ -326,14 +329,16 @@ def recipients_of(job: Job) -> list[bytes]:
         If there is none.
 
     """
-    found = (job.market.encryption_key(aggregator) for aggregator in job.state.aggregators)
+    chosen = dict.fromkeys((*job.state.created.aggregators, *([named] if named else ())))
+    accounts = [account for account in chosen if account in job.state.aggregators]
+    found = [job.market.encryption_key(account) for account in accounts]
     keys = list(dict.fromkeys(key for key in found if key is not None and is_usable(key)))
     if not keys:
         raise NoRecipient(
             f"no aggregator of job {job.job_id} has published a key that one can encrypt updates to",
             hint="an aggregator publishes one with `gramercy aggregator run` or `gramercy aggregator key publish`; "
             "try again once it has",
-            aggregators=list(job.state.aggregators),
+            aggregators=accounts,
         )
     return keys
 

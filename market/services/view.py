@@ -20,6 +20,8 @@ _WHY_REJECTED = {
     "foolsgold": "its trainer's updates resemble another's too much over the rounds",
 }
 
+_SLASHED = "slashed: its update was proved out of range"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -55,6 +57,9 @@ def verdicts(state: RoundState, rule: str, byzantine: int, exclusions: dict[Addr
     found = []
     for commit in state.commits:
         place = included.get(commit.trainer)
+        if commit.index in state.slashed:
+            found.append(Verdict(commit.trainer, False, _SLASHED, 0, 0, 0))
+            continue
         if place is None:
             reason = f"left out: {exclusions.get(commit.trainer, 'the aggregator gave no reason')}"
             found.append(Verdict(commit.trainer, False, reason, 0, 0, 0))
@@ -87,16 +92,64 @@ def exclusions_of(job: Job, state: RoundState) -> dict[Address, str]:
 def round_summary(job: Job, state: RoundState) -> dict[str, Any]:
     """Return a settled round's figures for output."""
     if state.settled is None:
-        return {"round": state.number, "phase": state.phase(job.now).name.lower()}
+        return {
+            "round": state.number,
+            "phase": state.phase(job.now).name.lower(),
+            "slashed": [commit.trainer for commit in state.commits if commit.index in state.slashed],
+            "refunded": state.refunded,
+        }
     settlement = state.settled.settlement
     return {
         "round": state.number,
         "phase": state.phase(job.now).name.lower(),
         "committed": len(state.commits),
+        "included": len(state.included),
         "accepted": sum(1 for weight in settlement.weights if weight),
-        "paid_wei": 0 if state.overturned else state.settled.paid,
+        "paid_wei": sum(state.payouts.values()),
         "aggregator": state.settled.aggregator,
+        "held_wei": state.bond,
+        "replaced": [{"aggregator": one.aggregator, "paid_wei": one.paid} for one in state.replaced],
+        "slashed": [commit.trainer for commit in state.commits if commit.index in state.slashed],
         "overturned": state.overturned is not None,
+        "refunded": state.refunded,
+    }
+
+
+def job_summary(job: Job) -> dict[str, Any]:
+    """Return a job's accounts for output: rounds used, who may settle with what behind them, who lost its place."""
+    state = job.state
+    token = state.terms.token
+    named: dict[Address, list[Address]] = {account: [state.owner] for account in state.created.aggregators}
+    for trainer, account in state.named.items():
+        named.setdefault(account, []).append(trainer)
+    held = dict.fromkeys(named, 0)
+    for each in state.rounds:
+        if each.settled is not None and each.bond:
+            held[each.settled.aggregator] = held.get(each.settled.aggregator, 0) + each.bond
+    return {
+        "job": job.job_id,
+        "owner": state.owner,
+        "used": state.used_by(job.now),
+        "aggregators": [
+            {
+                "address": account,
+                "named_by": "the owner" if by[0] == state.owner else ", ".join(by),
+                "held_wei": held[account],
+                "free_wei": job.market.free_balance(token, account),
+            }
+            for account, by in named.items()
+            if account in state.aggregators
+        ],
+        "dismissed": sorted(state.dismissed),
+        "slashed": sorted(
+            {commit.trainer for each in state.rounds for commit in each.commits if commit.index in each.slashed}
+        ),
+        "stakes": dict(state.stakes),
+        "bonds_wei": state.bonds,
+        "owner_free_wei": job.market.free_balance(token, state.owner),
+        "escrow_wei": state.escrow,
+        "closed": state.closed,
+        "chain_time": job.now,
     }
 
 

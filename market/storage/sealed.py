@@ -33,7 +33,8 @@ from market.errors import NotForUs, PayloadError, SizeExceeded
 MAGIC: Final = b"GRMSEAL1"
 INFO: Final = b"gramercy/payload/1"
 SEGMENT_BYTES: Final = 1 << 20
-MAX_RECIPIENTS: Final = 8
+MAX_RECIPIENTS: Final = 9
+"""The owner's aggregators, at most 8, and one that the trainer named."""
 KEY_BYTES: Final = 32
 BINDING_BYTES: Final = 192
 
@@ -92,14 +93,14 @@ def seal(source: BinaryIO, sink: BinaryIO, recipients: Sequence[bytes], bound_to
     source, sink
         Plaintext, read to its end; sealed file.
     recipients
-        1 to 8 distinct X25519 public keys of 32 bytes.
+        1 to 9 distinct X25519 public keys of 32 bytes.
     bound_to
         See :func:`binding`.
 
     Raises
     ------
     PayloadError
-        If there is no recipient, there are more than 8, one comes twice, or a key is of low order or not of 32 bytes.
+        If there is no recipient, there are more than 9, one comes twice, or a key is of low order or not of 32 bytes.
 
     """
     _check_binding(bound_to)

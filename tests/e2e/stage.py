@@ -39,6 +39,7 @@ from market.cli.app import main
 from market.domain import NATIVE_COIN, Address
 from market.rounds import RoundState
 from market.services.aggregator import Aggregator, aggregator_folder
+from market.services.balances import withdraw
 from market.services.closing import close_job
 from market.services.encryption import EncryptionKeys, encryption_folder
 from market.services.job import Job, Vector
@@ -237,7 +238,7 @@ class Stage:
         return trainers
 
     def aggregator(self, job_id: int = 1, name: str = "aggregator", **fields: Any) -> Aggregator:
-        """Return an aggregator of a job in this process, its key published and its bond posted."""
+        """Return an aggregator of a job in this process, its key published, its deposit for a bond made."""
         actor = self.actor(name)
         aggregator = Aggregator(
             self.job(name, job_id),
@@ -297,12 +298,12 @@ class Stage:
             trainer.claim()
             if trainer.joined:
                 trainer.leave()
-        job_id = trainers[0].job.job_id
-        bonds = self.observed(job_id).state.bonds
+        job = self.job("owner", trainers[0].job.job_id)
+        close_job(job, self.actor("owner").address)
+        token = job.state.terms.token
         for name, actor in list(self._actors.items()):
-            if actor.address in bonds:
-                self.aggregator(job_id, name).withdraw_bond()
-        close_job(self.job("owner", job_id), self.actor("owner").address)
+            if self.client("observer").free_balance(token, actor.address):
+                withdraw(self.client(name), token, None, actor.address)
         assert self.client("observer").balance() == 0
 
     # -- commands -------------------------------------------------------------------------------------------------

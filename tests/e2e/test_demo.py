@@ -38,8 +38,8 @@ KINDS = {
     "deploy",
     "createJob",
     "publishKey",
-    "postBond",
-    "withdrawBond",
+    "deposit",
+    "releaseBond",
     "joinJob",
     "openRound",
     "commitReference",
@@ -48,7 +48,7 @@ KINDS = {
     "claim",
     "leaveJob",
     "closeJob",
-    "withdrawRefund",
+    "withdraw",
 }
 
 

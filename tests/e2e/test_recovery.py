@@ -12,7 +12,7 @@ from typing import Literal
 
 import pytest
 
-from market.chain.settlements import settlement_call
+from market.chain.settlements import recorded_settlement
 from market.domain import Phase
 from market.services.settling import PreparedSettlement
 from market.services.trainer import Trainer, open_round
@@ -40,7 +40,7 @@ def restarted_settles(stage: Stage, trainers: list[Trainer], number: int = 1) ->
     job = stage.observed()
     assert [state.number for state in job.state.settled_rounds] == list(range(1, number + 1))
     account = stage.client("observer").job_account(1)
-    assert (account.settled, account.escrow) == (number, job.state.escrow)
+    assert (account.used, account.escrow) == (number, job.state.escrow)
     state = job.state.settled_rounds[-1]
     assert len(state.payouts) == len(trainers)
     assert all(state.payouts.values())
@@ -114,7 +114,7 @@ def test_an_aggregator_killed_around_the_sending_of_its_settlement(
     stage.open()
     state = stage.commit(*trainers)
     stage.travel(state.opened.commit_end)
-    journal = stage.aggregator().journal  # and the bond is posted: the settlement is the first thing that is sent
+    journal = stage.aggregator().journal  # and the deposit is made: the settlement is the first thing that is sent
     with Gate(stage.url, moment) as gate:
         gate.armed.set()
         with stage.start("aggregator", "aggregator", "run", 1, *POLL, GRAMERCY_RPC_URL=gate.url) as first:
@@ -129,9 +129,9 @@ def test_an_aggregator_killed_around_the_sending_of_its_settlement(
             again.wait_for("settled")
         assert not any("aggregated" in line or "proven" in line for line in again.seen)  # sent as it was prepared
         observer.refresh()
-    call = settlement_call(stage.client("observer"), 1, 1)
-    assert call.proof.hex() == record["proof"]
-    assert call.settlement == PreparedSettlement.from_record(record, b"").settlement
+    recorded = recorded_settlement(stage.client("observer"), 1, 1)
+    assert recorded.proof.hex() == record["proof"]
+    assert recorded.settlement == PreparedSettlement.from_record(record, b"").settlement
     assert len(observer.state.settled_rounds) == 1
     settled = observer.state.settled_rounds[0].settled
     assert settled is not None
@@ -144,7 +144,8 @@ def test_an_aggregator_killed_around_the_sending_of_its_settlement(
         latest = observer.state.rounds[-1]
         assert latest.settled is not None
         stage.travel(latest.settled.challenge_end)
-        assert again.wait_for("bond-withdrawn")["bond_wei"] == BOND
+        assert again.wait_for("bond-released")["bond_wei"] == BOND
+        assert again.wait_for("withdrawn")["amount_wei"] == BOND
         assert again.finish().data == {"job": 1, "rounds": 2}
     stage.all_leave(*trainers)
 
@@ -237,7 +238,7 @@ def test_without_the_aggregator_everybody_gets_out_by_commands(stage: Stage, tra
     denied = stage.cli("ann", "trainer", "leave", 1)
     assert (denied.code, denied.envelope["error"]["details"]["error"]) == (5, "Market_StakeLocked")
     stage.travel(locked.opened.settle_end)
-    early = stage.cli("owner", "owner", "close", 1)
+    early = stage.cli("ann", "owner", "close", 1)
     assert (early.code, early.envelope["error"]["details"]["error"]) == (5, "Market_JobRunning")
 
     stage.travel(created.deadline)

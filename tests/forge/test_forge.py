@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forge.coverage import Counts, read_report
 from tests.forge.forge import FOLDER, run_forge
 from tests.forge.trees import MalformedTree, expected_tests, found_tests
 
@@ -41,3 +42,15 @@ def test_a_tree_names_its_tests() -> None:
         expected_tests("Door\n    └── hangs\n")
     with pytest.raises(MalformedTree):
         expected_tests("Door\nno branch\n")
+
+
+def test_coverage_counts_the_market_and_nothing_else() -> None:
+    report = "\n".join(
+        [
+            *("SF:contracts/market/Books.sol", "DA:3,5", "DA:4,0", "BRDA:4,0,0,-", "BRDA:4,0,1,2", "end_of_record"),
+            *("SF:tests/forge/support/Scene.sol", "DA:1,0", "end_of_record"),
+        ]
+    )
+    assert dict(read_report(report)) == {"contracts/market/Books.sol": Counts(2, 1, 2, 1)}
+    assert Counts(2, 1, 4, 3).line_share == 0.5
+    assert Counts().branch_share == 1.0

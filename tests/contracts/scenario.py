@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, replace
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 from eth_abi.abi import decode, encode
 from eth_utils.abi import get_abi_output_types
-from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
-from aggregator.bn254 import P, compress, decompress
+from aggregator.bn254 import decompress
 from aggregator.carried import EMPTY, Carried
 from aggregator.products import Layout, pack_products
 from aggregator.proofs.statement import Witness
 from aggregator.rows import products_of_rows
 from aggregator.settlement import settle
-from market import rounds
+from market import accounts, rounds
+from market.accounts import Accounts
 from market.chain.market import MarketClient
-from market.chain.market_encoding import encode_id, encode_settlement, encode_terms
-from market.domain import NATIVE_COIN, REFERENCE_BIT, Event, JobCreated, JobTerms, Phase, Settlement
+from market.chain.market_encoding import encode_terms
+from market.domain import (
+    NATIVE_COIN,
+    REFERENCE_BIT,
+    Deposited,
+    JobCreated,
+    JobTerms,
+    MarketEvent,
+    Phase,
+    Settlement,
+    Withdrawn,
+)
 from market.rounds import JobState, RoundState
+from tests.contracts.calls import Calls, calldata, escrow_value
 from tests.contracts.harness import Chain
+from tests.contracts.labels import cid, commitment, point, y_of
+from tests.contracts.views import job_views
 
 TERMS = JobTerms(
     token=NATIVE_COIN,
@@ -56,37 +69,6 @@ TERMS = JobTerms(
 """Verifier and deadline are the scene's: see :meth:`Scene.terms`."""
 
 
-def cid(label: object) -> bytes:
-    """Return a CID (version 1, raw, sha2-256) of nothing in particular."""
-    return b"\x01\x55\x12\x20" + sha256(f"cid {label}".encode()).digest()
-
-
-@cache
-def point(label: object) -> tuple[int, int]:
-    """Return a point of the curve, whose logarithm nobody knows, that stands for a commitment."""
-    x = int.from_bytes(sha256(f"commitment {label}".encode()).digest()) % P
-    while pow(x**3 + 3, (P - 1) // 2, P) != 1:
-        x += 1
-    return x, pow(x**3 + 3, (P + 1) // 4, P)
-
-
-def commitment(label: object) -> bytes:
-    """Return the compressed form of :func:`point`."""
-    return compress(point(label))
-
-
-def y_of(word: bytes) -> int:
-    """Return the y coordinate of a compressed point other than infinity."""
-    found = decompress(word)
-    assert found is not None
-    return found[1]
-
-
-def stranger(label: object) -> str:
-    """Return an address that has never been used: its balance shows exactly what it was paid."""
-    return Web3.to_checksum_address(sha256(f"stranger {label}".encode()).digest()[:20])
-
-
 def updates_for(trainers: Iterable[str], terms: JobTerms, *, scale: float = 12.0) -> list[Any]:
     """Return small integer updates that agree in direction; the same for the same trainer."""
     common = np.random.default_rng(1).normal(size=terms.dimension)
@@ -111,6 +93,7 @@ class Scene:
         self.trainers: tuple[str, ...] = tuple(chain.accounts[10:])
         self.wallets: dict[str, Contract] = {}
         self.jobs: list[Job] = []
+        self.accounts = Accounts()
         self.batch = batch or chain.deploy("Batch")
         self.forced: dict[str, int] = {}
 
@@ -127,14 +110,49 @@ class Scene:
         events = self.send(call, owner, escrow_value(terms))
         assert len(events) == 1
         assert isinstance(events[0], JobCreated)
-        job = Job(self, rounds.start(events[0]))
-        self.jobs.append(job)
-        return job
+        return self.jobs[-1]
 
-    def create_call(self, terms: JobTerms, aggregators: Sequence[str] | None = None) -> ContractFunction:
+    def create_call(
+        self, terms: JobTerms, aggregators: Sequence[str] | None = None, permit: bytes = b""
+    ) -> ContractFunction:
         """Return the call of createJob."""
         chosen = self.aggregators if aggregators is None else aggregators
-        return self.market.functions.createJob(encode_terms(terms), list(chosen), cid("manifest"))
+        return self.market.functions.createJob(encode_terms(terms), list(chosen), cid("manifest"), permit)
+
+    def deposit(self, account: str, amount: int, token: str = NATIVE_COIN) -> MarketEvent:
+        """Give an account an amount and have it add that to its free balance."""
+        self.fund(token, account, amount)
+        value = amount if token == NATIVE_COIN else 0
+        (event,) = self.send(self.market.functions.deposit(token, amount, b""), account, value)
+        return event
+
+    def withdraw(
+        self, account: str, *, token: str = NATIVE_COIN, amount: int | None = None, recipient: str | None = None
+    ) -> MarketEvent:
+        """Have an account take its free balance, all of it where no amount is given."""
+        (event,) = self.send(self.withdraw_call(account, token=token, amount=amount, recipient=recipient), account)
+        return event
+
+    def withdraw_call(
+        self, account: str, *, token: str = NATIVE_COIN, amount: int | None = None, recipient: str | None = None
+    ) -> ContractFunction:
+        """Return the call of withdraw."""
+        amount = self.free(account, token) if amount is None else amount
+        return self.market.functions.withdraw(token, amount, recipient or account)
+
+    def free(self, account: str, token: str = NATIVE_COIN) -> int:
+        """Return an account's free balance, by the reducer."""
+        return self.accounts.free(token, account)
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Undo at the end whatever happens inside, to the chain and to what the reducers know; nests."""
+        before = (self.accounts, list(self.jobs), [job.state for job in self.jobs], dict(self.forced))
+        with self.chain.undone():
+            yield
+        self.accounts, self.jobs, states, self.forced = before
+        for job, state in zip(self.jobs, states, strict=True):
+            job.state = state
 
     def fund(self, token: str, account: str, amount: int) -> None:
         """Give an account tokens and let the market take them; coins every account has."""
@@ -150,12 +168,19 @@ class Scene:
         self.wallets[contract.address] = contract
         return contract
 
-    def send(self, function: ContractFunction, sender: str, value: int = 0) -> list[Event]:
-        """Mine a transaction; tell every job's reducer; return the market's events."""
+    def send(self, function: ContractFunction, sender: str, value: int = 0) -> list[MarketEvent]:
+        """Mine a transaction; tell the reducers; return the market's events."""
         routed, outer = self._routed(function, sender, value)
-        receipt = self.chain.send(routed, sender=outer, value=value)
-        events = self.client.decode_logs(receipt["logs"])
+        return self.feed(self.chain.send(routed, sender=outer, value=value)["logs"])
+
+    def feed(self, logs: Iterable[Any]) -> list[MarketEvent]:
+        """Tell the reducers what a transaction logged; return the market's events."""
+        events = self.client.decode_all(logs)
         for event in events:
+            self.accounts = accounts.apply(self.accounts, event)
+            if isinstance(event, JobCreated):
+                self.jobs.append(Job(self, rounds.start(event)))
+                continue
             for job in self.jobs:
                 job.feed(event)
         return events
@@ -195,10 +220,15 @@ class Scene:
         self.check_balances()
 
     def check_balances(self) -> None:
-        """Check that the market holds what it owes, token by token, and what was forced on it."""
-        for token in {job.terms.token for job in self.jobs}:
+        """Check free balances, and that the market holds what it owes, token by token, and what was forced on it."""
+        view, tokens = self.market.functions, {job.terms.token for job in self.jobs}
+        tokens |= {token for token, _ in self.accounts.balances}
+        known = {account for _, account in self.accounts.balances} | {self.owner, *self.aggregators, self.outsider}
+        self.expect([(view.balanceOf(token, who), self.free(who, token)) for token in tokens for who in sorted(known)])
+        for token in tokens:
             owed = sum(job.state.liabilities for job in self.jobs if job.terms.token == token)
-            assert self.balance(token, self.market.address) == owed + self.forced.get(token, 0)
+            held = owed + self.accounts.owed(token) + self.forced.get(token, 0)
+            assert self.balance(token, self.market.address) == held
 
 
 class Job:
@@ -233,24 +263,23 @@ class Job:
         """Phase of the latest round, by the contract."""
         return Phase(self.scene.chain.call(self.scene.market.functions.phase(self.id, self.number)))
 
-    def feed(self, event: Event) -> None:
+    def feed(self, event: MarketEvent) -> None:
         """Tell the reducer of an event, if it is this job's."""
-        if event.job_id == self.id:
+        if not isinstance(event, Deposited | Withdrawn) and event.job_id == self.id:
             self.state = rounds.apply(self.state, event)
 
     def value(self, amount: int) -> int:
         """Return the coins to send along for an amount of the job's token."""
         return amount if self.terms.token == NATIVE_COIN else 0
 
-    def send(self, function: ContractFunction, sender: str, value: int = 0) -> Event:
-        """Mine a transaction of one market event; return it."""
-        (event,) = self.scene.send(function, sender, value)
-        return event
+    def send(self, function: ContractFunction, sender: str, value: int = 0) -> MarketEvent:
+        """Mine a transaction; return its last market event, which is what the call did: others come before it."""
+        return self.scene.send(function, sender, value)[-1]
 
     def attempt(self, function: ContractFunction, sender: str, value: int = 0) -> Any:
         return self.scene.attempt(function, sender, value)
 
-    def join(self, trainer: str, stake: int = 100) -> Event:
+    def join(self, trainer: str, stake: int = 100) -> MarketEvent:
         self.scene.fund(self.terms.token, trainer, stake)
         return self.send(self.calls.join(stake), trainer, self.value(stake))
 
@@ -261,10 +290,10 @@ class Job:
             self.join(trainer, 100 + 7 * i)
         return trainers
 
-    def open(self, sender: str | None = None) -> Event:
+    def open(self, sender: str | None = None) -> MarketEvent:
         return self.send(self.calls.open(), sender or self.scene.outsider)
 
-    def commit(self, trainer: str, label: object = None) -> Event:
+    def commit(self, trainer: str, label: object = None) -> MarketEvent:
         label = (self.id, self.number, trainer) if label is None else label
         return self.send(self.calls.commit(self.number, point(label), cid(label), 77), trainer)
 
@@ -276,7 +305,7 @@ class Job:
             ends[Phase.FINAL] = settled.challenge_end
         self.scene.chain.travel_to(ends[phase])
 
-    def commit_reference(self, label: object = None, sender: str | None = None) -> Event:
+    def commit_reference(self, label: object = None, sender: str | None = None) -> MarketEvent:
         """Commit the next round's reference row."""
         label = ("reference", self.id, self.number + 1) if label is None else label
         return self.send(self.calls.commit_reference(point(label), cid(label)), sender or self.state.created.owner)
@@ -299,11 +328,12 @@ class Job:
     def settlement(
         self, *, excluded: Sequence[int] = (), scale: float = 12.0, reference: bool | None = None
     ) -> Settlement:
-        """Return an honest settlement of the latest round, leaving out commitments by their places.
+        """Return an honest settlement of the latest round, leaving out commitments by their places, and slashed ones.
 
         ``reference`` leaves that row out of a job that has it.
         """
-        commits = [commit for commit in self.latest.commits if commit.index not in excluded]
+        left_out = {*excluded, *self.latest.slashed}
+        commits = [commit for commit in self.latest.commits if commit.index not in left_out]
         usable = self.terms.reference if reference is None else reference
         layout = Layout(len(commits), usable, self.previous is not None)
         updates = updates_for([commit.trainer for commit in commits], self.terms, scale=scale)
@@ -313,7 +343,7 @@ class Job:
         )
         products = products_of_rows(layout, updates, extras, bits=self.terms.bits)
         outcome = settle(
-            self.terms.round_rules,
+            self.state.rules_of(self.latest),
             products,
             [self.state.stakes[commit.trainer] for commit in commits],
             scale_exponent=self.latest.opened.scale_exponent,
@@ -321,6 +351,7 @@ class Job:
             memory=self.carried,
         )
         self._carried[self.number] = outcome.memory
+        label = ("aggregate", self.id, self.number, *excluded)
         words = [commit.commitment for commit in commits]
         if layout.reference:
             assert self.latest.reference is not None
@@ -336,45 +367,71 @@ class Job:
             payouts=outcome.payouts,
             next_scale_exponent=outcome.next_scale_exponent,
             next_memory_digest=outcome.memory.digest(),
-            aggregate_commitment=commitment(("aggregate", self.id, self.number)),
-            aggregate_root=sha256(f"root {self.id} {self.number}".encode()).digest(),
-            aggregate_cid=cid(("aggregate", self.id, self.number)),
+            aggregate_commitment=commitment(label),
+            aggregate_root=sha256(f"root {label}".encode()).digest(),
+            aggregate_cid=cid(label),
             aggregate_bytes=4321,
             witness=Witness(self.carried.encode(), outcome.rule_hints, outcome.score_hints, outcome.floor_hints),
         )
 
-    def settle(self, settlement: Settlement | None = None, *, sender: str | None = None, proof: bytes = b"") -> Event:
+    def settle(
+        self, settlement: Settlement | None = None, *, sender: str | None = None, proof: bytes = b""
+    ) -> MarketEvent:
         settlement = settlement or self.settlement()
         return self.send(self.calls.settle(self.number, settlement, proof), sender or self.scene.aggregators[0])
 
-    def post_bond(self, aggregator: str | None = None) -> Event:
-        aggregator, bond = aggregator or self.scene.aggregators[0], self.terms.aggregator_bond
-        self.scene.fund(self.terms.token, aggregator, bond)
-        return self.send(self.calls.post_bond(), aggregator, self.value(bond))
+    def deposit_bond(self, aggregator: str | None = None) -> MarketEvent:
+        """Have an aggregator, the first if none is given, deposit what this job's bond will take."""
+        return self.scene.deposit(aggregator or self.scene.aggregators[0], self.terms.aggregator_bond, self.terms.token)
 
-    def withdraw_bond(self, aggregator: str | None = None, recipient: str | None = None) -> Event:
-        aggregator = aggregator or self.scene.aggregators[0]
-        return self.send(self.calls.withdraw_bond(recipient or aggregator), aggregator)
+    def release(self, number: int | None = None) -> MarketEvent:
+        return self.send(self.calls.release(number or self.number), self.scene.outsider)
 
-    def challenge(self, challenger: str | None = None, evidence: bytes = b"") -> Event:
+    def challenge(self, challenger: str | None = None, evidence: bytes = b"") -> MarketEvent:
         return self.send(self.calls.challenge(self.number, evidence), challenger or self.scene.outsider)
 
-    def withdraw_reward(self, challenger: str, recipient: str | None = None) -> Event:
-        return self.send(self.calls.withdraw_reward(recipient or challenger), challenger)
+    def challenge_update(self, trainer: str, challenger: str | None = None, evidence: bytes = b"") -> MarketEvent:
+        """Slash the trainer of a committed update of the latest round."""
+        commit = self.latest.commit_of(trainer)
+        assert commit is not None
+        call = self.calls.challenge_update(self.number, commit.index, evidence)
+        return self.send(call, challenger or self.scene.outsider)
 
-    def claim(self, trainer: str, numbers: Sequence[int] | None = None, recipient: str | None = None) -> list[Event]:
+    def free(self, account: str) -> int:
+        """Return an account's free balance of this job's token."""
+        return self.scene.free(account, self.terms.token)
+
+    def name(self, trainer: str, aggregator: str) -> MarketEvent:
+        return self.send(self.calls.name(aggregator), trainer)
+
+    def extend(
+        self, *, rounds: int | None = None, round_budget: int | None = None, deadline: int | None = None
+    ) -> MarketEvent:
+        """Have the owner extend the job, and pay for it."""
+        terms, owner = self.terms, self.state.owner
+        wanted = (rounds or terms.rounds, round_budget or terms.round_budget)
+        deposit = self.state.extension_deposit(*wanted, self.scene.chain.now)
+        self.scene.fund(terms.token, owner, deposit)
+        return self.send(self.calls.extend(*wanted, deadline or terms.deadline), owner, self.value(deposit))
+
+    def stop(self) -> MarketEvent:
+        return self.send(self.calls.stop(), self.state.owner)
+
+    def claim(
+        self, trainer: str, numbers: Sequence[int] | None = None, recipient: str | None = None
+    ) -> list[MarketEvent]:
         numbers = [self.number] if numbers is None else numbers
         return self.scene.send(self.calls.claim(numbers, recipient or trainer), trainer)
 
-    def leave(self, trainer: str, recipient: str | None = None) -> Event:
+    def leave(self, trainer: str, recipient: str | None = None) -> MarketEvent:
         return self.send(self.calls.leave(recipient or trainer), trainer)
 
-    def close(self, sender: str | None = None) -> Event:
+    def close(self, sender: str | None = None) -> MarketEvent:
         return self.send(self.calls.close(), sender or self.scene.outsider)
 
-    def withdraw(self, recipient: str | None = None) -> Event:
-        owner = self.state.created.owner
-        return self.send(self.calls.withdraw(recipient or owner), owner)
+    def withdraw(self, account: str | None = None, recipient: str | None = None) -> MarketEvent:
+        """Have an account, the owner if none is given, take its free balance of the job's token."""
+        return self.scene.withdraw(account or self.state.owner, token=self.terms.token, recipient=recipient)
 
     def open_and_commit(self, trainers: Sequence[str]) -> None:
         """Play a round up to its Settling phase."""
@@ -386,7 +443,7 @@ class Job:
         self.travel_to(Phase.SETTLING)
 
     def play_to_overturned(self, trainers: Sequence[str], challenger: str | None = None) -> None:
-        """Play a round whose settlement by the first aggregator, bonded by now, is overturned."""
+        """Play a round whose settlement by the first aggregator, with its bond deposited, is overturned."""
         self.open_and_commit(trainers)
         self.settle()
         self.challenge(challenger)
@@ -399,162 +456,4 @@ class Job:
 
     def check(self, *, first_round: int = 0) -> None:
         """Check every view of this job against the reducer's state; of its rounds, those from ``first_round``."""
-        view, state = self.scene.market.functions, self.state
-        settled = len(state.settled_rounds)
-        owner, count = state.created.owner, len(state.rounds)
-        job = (owner, state.closed, len(state.stakes), count, settled, state.escrow, state.refund)
-        expected: list[tuple[ContractFunction, Any]] = [(view.job(self.id), job)]
-        known = {*state.stakes, *(commit.trainer for round_state in state.rounds for commit in round_state.commits)}
-        expected += [(view.stakeOf(self.id, account), state.stakes.get(account, 0)) for account in sorted(known)]
-        for account in state.created.aggregators:
-            expected.append((view.isAggregator(self.id, account), account in state.aggregators))
-            expected.append((view.bondOf(self.id, account), state.bonds.get(account, 0)))
-        expected += [(view.rewardOf(self.id, account), amount) for account, amount in state.rewards.items()]
-        for number in range(first_round, count + 2):
-            expected += self._round_views(state.round(number), number)
-        self.scene.expect(expected)
-
-    def _round_views(self, state: RoundState | None, number: int) -> list[tuple[ContractFunction, Any]]:
-        """Return the views of a round, None for one that never opened, and what they should tell."""
-        view, commits = self.scene.market.functions, () if state is None else state.commits
-        phase = Phase.NONE if state is None else state.phase(self.scene.chain.now)
-        expected: list[tuple[ContractFunction, Any]] = [
-            (view.phase(self.id, number), int(phase)),
-            (view.round(self.id, number), _round_view(self.state, number)),
-            (view.committed(self.id, number), [commit.trainer for commit in commits]),
-        ]
-        for commit in commits:
-            assert state is not None
-            payout = (state.payouts.get(commit.trainer, 0), commit.trainer in state.claimed)
-            expected.append((view.commitmentOf(self.id, number, commit.trainer), commit.commitment))
-            expected.append((view.payoutOf(self.id, number, commit.trainer), payout))
-        return expected
-
-
-class Calls:
-    """The calls on one job."""
-
-    def __init__(self, market: Contract, job_id: int) -> None:
-        self._functions: Any = market.functions
-        self._id = job_id
-
-    def join(self, stake: int) -> ContractFunction:
-        return self._call("joinJob", stake)
-
-    def leave(self, recipient: str) -> ContractFunction:
-        return self._call("leaveJob", recipient)
-
-    def open(self) -> ContractFunction:
-        return self._call("openRound")
-
-    def commit_reference(self, value: tuple[int, int], payload: bytes, size: int = 77) -> ContractFunction:
-        return self._call("commitReference", value, payload, size)
-
-    def commit(self, number: int, value: tuple[int, int], payload: bytes, size: int = 77) -> ContractFunction:
-        return self._call("commitUpdate", number, value, payload, size)
-
-    def settle(self, number: int, settlement: Settlement, proof: bytes = b"") -> ContractFunction:
-        return self._call("settleRound", number, encode_settlement(settlement), proof)
-
-    def post_bond(self) -> ContractFunction:
-        return self._call("postBond")
-
-    def withdraw_bond(self, recipient: str) -> ContractFunction:
-        return self._call("withdrawBond", recipient)
-
-    def challenge(self, number: int, evidence: bytes = b"") -> ContractFunction:
-        return self._call("challengeSettlement", number, evidence)
-
-    def withdraw_reward(self, recipient: str) -> ContractFunction:
-        return self._call("withdrawReward", recipient)
-
-    def claim(self, numbers: Sequence[int], recipient: str) -> ContractFunction:
-        return self._call("claim", list(numbers), recipient)
-
-    def close(self) -> ContractFunction:
-        return self._call("closeJob")
-
-    def withdraw(self, recipient: str) -> ContractFunction:
-        return self._call("withdrawRefund", recipient)
-
-    def _call(self, name: str, *arguments: Any) -> ContractFunction:
-        call: ContractFunction = getattr(self._functions, name)(self._id, *arguments)
-        return call
-
-
-def escrow_value(terms: JobTerms) -> int:
-    """Return the coins to send along when a job is created."""
-    return terms.escrow if terms.token == NATIVE_COIN else 0
-
-
-def calldata(function: ContractFunction) -> bytes:
-    """Return a call's data, for a wallet to send."""
-    return bytes.fromhex(str(function._encode_transaction_data())[2:])
-
-
-def statement(job: Job, settlement: Settlement) -> tuple[Any, ...]:
-    """Return IProofVerifier.Statement as the market must put it for a settlement of the latest round."""
-    included = [commit for commit in job.latest.commits if settlement.included >> commit.index & 1]
-    terms, chain, reference = job.terms, job.scene.chain, settlement.reference
-    words = [commit.commitment for commit in included]
-    if reference:
-        assert job.latest.reference is not None
-        words.append(job.latest.reference.commitment)
-    words += [] if job.previous is None else [job.previous]
-    gram = (
-        *(chain.chain_id, job.scene.market.address, job.id, job.number),
-        *(encode_id(terms.rule), encode_id(terms.score), terms.byzantine, terms.dimension),
-        *(terms.bits, terms.headroom_bits, job.latest.opened.scale_exponent, terms.round_budget),
-        *(terms.floor_bps, terms.cap_bps, reference, job.previous is not None, bool(settlement.history)),
-        [commit.trainer for commit in included],
-        [job.state.stakes[commit.trainer] for commit in included],
-        [*map(decompress, words), *settlement.history],
-        settlement.gram,
-    )
-    figures = (list(settlement.weights), list(settlement.scores), list(settlement.payouts))
-    return (
-        *(gram, *figures, settlement.aggregate_commitment, settlement.next_scale_exponent, terms.reference),
-        *(job.state.memory_digest(job.number), settlement.next_memory_digest, astuple(settlement.witness)),
-    )
-
-
-def aggregate_claim(job: Job) -> tuple[Any, ...]:
-    """Return IProofVerifier.AggregateClaim as the market must put it for the latest round."""
-    assert job.latest.settled is not None
-    terms, posted = job.terms, job.latest.settled.settlement
-    return (
-        *(job.scene.chain.chain_id, job.scene.market.address, job.id, job.number, terms.dimension, terms.bits),
-        *(sum(posted.weights), posted.aggregate_commitment, posted.aggregate_root),
-    )
-
-
-def _round_view(job: JobState, number: int) -> tuple[Any, ...]:
-    """Return IMarket.Round as the contract must tell it."""
-    state = job.round(number)
-    if state is None:
-        next_reference = job.reference if number == len(job.rounds) + 1 else None
-        word = bytes(32) if next_reference is None else next_reference.commitment
-        return (0, 0, 0, 0, 0, 0, False, False, bytes(32), bytes(32), NATIVE_COIN, 0, 0, word, bytes(32), bytes(32))
-    opened, settled, before = state.opened, state.settled, job.settled_before(number)
-    times, commits = (opened.commit_end, opened.settle_end), len(state.commits)
-    reference = bytes(32) if state.reference is None else state.reference.commitment
-    given = (0 if before is None else before.number, reference, job.memory_digest(number))
-    if settled is None:
-        empty = (bytes(32), bytes(32), NATIVE_COIN, 0)
-        return (*times, 0, opened.scale_exponent, 0, commits, False, False, *empty, *given, bytes(32))
-    done = settled.settlement
-    return (
-        *times,
-        settled.challenge_end,
-        opened.scale_exponent,
-        done.next_scale_exponent,
-        commits,
-        True,
-        state.overturned is not None,
-        done.aggregate_commitment,
-        done.aggregate_root,
-        settled.aggregator,
-        sum(done.weights),
-        *given,
-        done.next_memory_digest,
-    )
+        self.scene.expect(job_views(self.scene.market, self.state, self.scene.chain.now, first_round))

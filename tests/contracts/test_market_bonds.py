@@ -8,7 +8,8 @@ import pytest
 
 from market.domain import NATIVE_COIN, BondPosted, BondWithdrawn, KeyPublished, Phase
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene, stranger
+from tests.contracts.labels import stranger
+from tests.contracts.scenario import Job, Scene
 
 BOND = 500
 
@@ -23,7 +24,7 @@ def job(scene: Scene, request: pytest.FixtureRequest) -> Iterator[Job]:
 def test_posting_takes_the_bond_and_says_so(scene: Scene, job: Job) -> None:
     aggregator = scene.aggregators[0]
     before = scene.balance(job.terms.token, scene.market.address)
-    assert job.post_bond(aggregator) == BondPosted(job.id, aggregator, BOND)
+    assert job.deposit_bond(aggregator) == BondPosted(job.id, aggregator, BOND)
     assert scene.chain.call(scene.market.functions.bondOf(job.id, aggregator)) == BOND
     assert scene.balance(job.terms.token, scene.market.address) - before == BOND
 
@@ -32,16 +33,16 @@ def test_only_the_jobs_aggregators_post_bonds(scene: Scene, job: Job) -> None:
     other = scene.create(aggregators=[scene.outsider], aggregator_bond=BOND)
     for caller in (scene.outsider, scene.owner, scene.trainers[0]):
         with refused("Market_NotAggregator", jobId=job.id, caller=caller):
-            job.attempt(job.calls.post_bond(), caller, job.value(BOND))
-    other.attempt(other.calls.post_bond(), scene.outsider, BOND)
+            job.attempt(job.calls.deposit_bond(), caller, job.value(BOND))
+    other.attempt(other.calls.deposit_bond(), scene.outsider, BOND)
 
 
 def test_nobody_posts_twice(scene: Scene, job: Job) -> None:
-    job.post_bond()
+    job.deposit_bond()
     with refused("Market_AlreadyBonded", jobId=job.id, aggregator=scene.aggregators[0]):
-        job.attempt(job.calls.post_bond(), scene.aggregators[0], job.value(BOND))
+        job.attempt(job.calls.deposit_bond(), scene.aggregators[0], job.value(BOND))
     job.withdraw_bond()
-    job.post_bond()
+    job.deposit_bond()
 
 
 def test_exactly_the_bond_is_taken(scene: Scene, job: Job) -> None:
@@ -50,24 +51,24 @@ def test_exactly_the_bond_is_taken(scene: Scene, job: Job) -> None:
     expected = job.value(BOND)
     for value in {0, BOND - 1, BOND + 1} - {expected}:
         with refused("Assets_WrongValue", value=value, expected=expected):
-            job.attempt(job.calls.post_bond(), aggregator, value)
+            job.attempt(job.calls.deposit_bond(), aggregator, value)
 
 
 def test_a_job_that_asks_for_no_bond_takes_none(scene: Scene) -> None:
     job = scene.create()
     with refused("Market_NoBondAsked", jobId=job.id):
-        job.attempt(job.calls.post_bond(), scene.aggregators[0])
+        job.attempt(job.calls.deposit_bond(), scene.aggregators[0])
 
 
 def test_a_closed_job_takes_no_bond(scene: Scene, job: Job) -> None:
     job.close(scene.owner)
     with refused("Market_JobClosed", jobId=job.id):
-        job.attempt(job.calls.post_bond(), scene.aggregators[0], job.value(BOND))
+        job.attempt(job.calls.deposit_bond(), scene.aggregators[0], job.value(BOND))
 
 
 def test_a_withdrawal_pays_the_whole_bond_to_the_recipient_and_once(scene: Scene, job: Job) -> None:
     aggregator, recipient = scene.aggregators[0], stranger("bond")
-    job.post_bond(aggregator)
+    job.deposit_bond(aggregator)
     assert job.withdraw_bond(aggregator, recipient) == BondWithdrawn(job.id, aggregator, BOND, recipient)
     assert scene.balance(job.terms.token, recipient) == BOND
     assert scene.chain.call(scene.market.functions.bondOf(job.id, aggregator)) == 0
@@ -76,14 +77,14 @@ def test_a_withdrawal_pays_the_whole_bond_to_the_recipient_and_once(scene: Scene
 
 
 def test_only_who_posted_a_bond_withdraws_it(scene: Scene, job: Job) -> None:
-    job.post_bond()
+    job.deposit_bond()
     for caller in (scene.aggregators[1], scene.owner, scene.outsider):
         with refused("Market_NotBonded", jobId=job.id, aggregator=caller):
             job.attempt(job.calls.withdraw_bond(caller), caller)
 
 
 def test_a_bond_is_not_sent_to_nobody(scene: Scene, job: Job) -> None:
-    job.post_bond()
+    job.deposit_bond()
     with refused("Market_ZeroRecipient"):
         job.attempt(job.calls.withdraw_bond(NATIVE_COIN), scene.aggregators[0])
 
@@ -94,7 +95,7 @@ def test_a_settlement_needs_a_bond(scene: Scene, job: Job) -> None:
     for aggregator in scene.aggregators:
         with refused("Market_NotBonded", jobId=job.id, aggregator=aggregator):
             job.attempt(call, aggregator)
-    job.post_bond()  # in time, while the round waits
+    job.deposit_bond()  # in time, while the round waits
     job.attempt(call, scene.aggregators[0])
     with refused("Market_NotBonded", aggregator=scene.aggregators[1]):
         job.attempt(call, scene.aggregators[1])
@@ -107,8 +108,8 @@ def test_a_bond_is_free_until_its_aggregator_settles_and_locked_to_the_end_of_th
     scene: Scene, job: Job
 ) -> None:
     settler, other = scene.aggregators
-    job.post_bond(settler)
-    job.post_bond(other)
+    job.deposit_bond(settler)
+    job.deposit_bond(other)
     trainers = job.join_all()
     job.open()
     for trainer in trainers:
@@ -132,8 +133,8 @@ def test_a_bond_is_free_until_its_aggregator_settles_and_locked_to_the_end_of_th
 def test_a_bond_is_locked_for_its_own_aggregators_rounds_only(scene: Scene, job: Job) -> None:
     """The round that counts is the one the aggregator itself settled, not the one that is live now."""
     settler, other = scene.aggregators
-    job.post_bond(settler)
-    job.post_bond(other)
+    job.deposit_bond(settler)
+    job.deposit_bond(other)
     trainers = job.join_all()
     job.open_and_commit(trainers)
     job.settle(sender=settler)
@@ -151,7 +152,7 @@ def test_a_bond_is_locked_for_its_own_aggregators_rounds_only(scene: Scene, job:
 
 @pytest.mark.parametrize("age", [0, 10**9])
 def test_a_bond_outlives_the_job(scene: Scene, job: Job, age: int) -> None:
-    job.post_bond()
+    job.deposit_bond()
     scene.chain.travel_to(job.terms.deadline + age)
     job.close()
     job.withdraw()
@@ -161,7 +162,7 @@ def test_a_bond_outlives_the_job(scene: Scene, job: Job, age: int) -> None:
 
 
 def test_an_owner_can_close_an_unused_job_over_a_bond(scene: Scene, job: Job) -> None:
-    job.post_bond()
+    job.deposit_bond()
     job.close(scene.owner)
     job.withdraw()
     job.withdraw_bond()
@@ -169,10 +170,10 @@ def test_an_owner_can_close_an_unused_job_over_a_bond(scene: Scene, job: Job) ->
 
 def test_bonds_of_two_jobs_are_apart(scene: Scene, job: Job) -> None:
     twin = scene.create(token=job.terms.token, aggregator_bond=BOND + 1)
-    job.post_bond()
+    job.deposit_bond()
     with refused("Market_NotBonded", jobId=twin.id):
         twin.attempt(twin.calls.withdraw_bond(scene.aggregators[0]), scene.aggregators[0])
-    twin.post_bond()
+    twin.deposit_bond()
     twin.withdraw_bond(recipient=stranger("twin"))
     assert scene.balance(job.terms.token, stranger("twin")) == BOND + 1
 

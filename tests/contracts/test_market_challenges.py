@@ -11,7 +11,8 @@ from web3.contract import Contract
 
 from market.domain import NATIVE_COIN, Phase, RewardWithdrawn, SettlementOverturned
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene, stranger
+from tests.contracts.labels import stranger
+from tests.contracts.scenario import Job, Scene
 
 BOND = 999
 SHARE = 3_333
@@ -36,7 +37,7 @@ def _job(scene: Scene, switch: Contract, **changes: Any) -> Job:
     terms: dict[str, Any] = {"aggregator_bond": BOND, "challenger_share_bps": SHARE, "rounds": 3}
     job = scene.create(verifier=switch.address, **(terms | changes))
     if job.terms.aggregator_bond:
-        job.post_bond()
+        job.deposit_bond()
     job.open_and_commit(job.join_all())
     job.settle()
     return job
@@ -135,7 +136,7 @@ def _refuse(job: Job, number: int, phase: Phase) -> None:
 def test_an_overturned_round_is_not_settled_again_in_what_is_left_of_its_time(
     scene: Scene, job: Job, switch: Contract
 ) -> None:
-    job.post_bond(scene.aggregators[1])
+    job.deposit_bond(scene.aggregators[1])
     _find_fault(job, switch)
     job.challenge()
     assert scene.chain.now < job.latest.opened.settle_end
@@ -146,10 +147,10 @@ def test_an_overturned_round_is_not_settled_again_in_what_is_left_of_its_time(
 def test_a_slashed_aggregator_is_out_of_this_job_only(scene: Scene, job: Job, switch: Contract) -> None:
     slashed = scene.aggregators[0]
     other = scene.create(aggregator_bond=5)
-    other.post_bond(slashed)
+    other.deposit_bond(slashed)
     _find_fault(job, switch)
     job.challenge()
-    for call in (job.calls.post_bond(), job.calls.settle(1, job.settlement())):
+    for call in (job.calls.deposit_bond(), job.calls.settle(1, job.settlement())):
         with refused("Market_NotAggregator", jobId=job.id, caller=slashed):
             job.attempt(call, slashed, 0)
     with refused("Market_NotBonded", jobId=job.id, aggregator=slashed):
@@ -163,7 +164,7 @@ def test_an_overturned_round_hands_on_the_scale_it_was_given_and_is_played_again
     assert job.state.next_scale_exponent() != job.latest.opened.scale_exponent
     _find_fault(job, switch)
     job.challenge()
-    job.post_bond(scene.aggregators[1])
+    job.deposit_bond(scene.aggregators[1])
     for expected in (-7, -9, -11):  # all three promised rounds can still be settled
         job.open()
         assert job.latest.opened.scale_exponent == expected
@@ -173,7 +174,7 @@ def test_an_overturned_round_hands_on_the_scale_it_was_given_and_is_played_again
         job.settle(sender=scene.aggregators[1])
         job.travel_to(Phase.FINAL)
     assert [state.number for state in job.state.settled_rounds] == [2, 3, 4]
-    with refused("Market_AllRoundsSettled"):
+    with refused("Market_AllRoundsUsed"):
         job.attempt(job.calls.open(), scene.owner)
     job.close()
     scene.check()
@@ -256,7 +257,7 @@ def test_rewards_add_up_and_are_paid_to_the_unit_and_once(scene: Scene, job: Job
     challenger, recipient = scene.trainers[0], stranger("rewards")
     _find_fault(job, switch)
     job.challenge(challenger)
-    job.post_bond(scene.aggregators[1])
+    job.deposit_bond(scene.aggregators[1])
     job.open_and_commit(scene.trainers[:5])
     job.settle(sender=scene.aggregators[1])
     _find_fault(job, switch)
@@ -308,7 +309,7 @@ def test_the_owners_part_waits_for_nothing_and_the_rest_of_the_refund_for_the_cl
 def test_when_all_aggregators_are_slashed_everybody_still_gets_out(scene: Scene, job: Job, switch: Contract) -> None:
     _find_fault(job, switch)
     job.challenge()
-    job.post_bond(scene.aggregators[1])
+    job.deposit_bond(scene.aggregators[1])
     job.open_and_commit(scene.trainers[:5])
     job.settle(sender=scene.aggregators[1])
     _find_fault(job, switch)
@@ -332,7 +333,7 @@ def test_who_is_owner_aggregator_and_challenger_in_one_gains_nothing(scene: Scen
         verifier=switch.address, aggregators=[trio], aggregator_bond=BOND, challenger_share_bps=SHARE, rounds=2
     )
     trainers = job.join_all()
-    job.post_bond(trio)
+    job.deposit_bond(trio)
     deposited = job.state.liabilities
     job.open_and_commit(trainers)
     job.settle(sender=trio)
@@ -367,8 +368,8 @@ def test_a_rigged_verifier_takes_the_pay_of_a_round_and_its_bond_and_nothing_els
     trainers = job.join_all()
     sound.join_all()
     for aggregator in scene.aggregators:
-        job.post_bond(aggregator)
-        sound.post_bond(aggregator)
+        job.deposit_bond(aggregator)
+        sound.deposit_bond(aggregator)
     job.open_and_commit(trainers)
     job.settle(replace(job.settlement(), payouts=(1, 2, 3, 4, 5)))
     job.travel_to(Phase.FINAL)
@@ -388,7 +389,7 @@ def test_a_rigged_verifier_takes_the_pay_of_a_round_and_its_bond_and_nothing_els
 
 def test_a_verifier_that_reverts_or_burns_gas_can_find_no_fault_and_blocks_nobody(scene: Scene) -> None:
     job = scene.create(verifier=scene.chain.deploy("RevertingVerifier").address, aggregator_bond=BOND)
-    job.post_bond()
+    job.deposit_bond()
     job.open_and_commit(job.join_all())
     job.travel_to(Phase.VOID)
     job.withdraw_bond()

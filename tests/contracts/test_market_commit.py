@@ -9,7 +9,8 @@ import pytest
 from aggregator.bn254 import GENERATOR, P, compress
 from market.domain import Phase, UpdateCommitted
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene, cid, commitment, point
+from tests.contracts.labels import cid, commitment, point
+from tests.contracts.scenario import Job, Scene
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from market.chain.market_encoding import decode_terms, encode_terms
-from market.domain import NATIVE_COIN, JobCreated
+from market.domain import NATIVE_COIN, JobCreated, Phase
+from tests.contracts.calls import escrow_value
 from tests.contracts.harness import Reverted, refused
-from tests.contracts.scenario import Scene, cid, escrow_value
+from tests.contracts.labels import cid
+from tests.contracts.scenario import Scene
 
 DAY = 86_400
 INVALID: list[tuple[str, dict[str, Any]]] = [
@@ -75,7 +77,7 @@ def test_a_created_job_is_recorded_funded_and_announced(scene: Scene, native: bo
     view = scene.market.functions
     assert scene.chain.call(view.jobCount()) == 1
     assert decode_terms(scene.chain.call(view.terms(1))) == terms
-    assert scene.chain.call(view.job(1)) == (scene.owner, False, 0, 0, 0, terms.escrow, 0)
+    assert scene.chain.call(view.job(1)) == (scene.owner, False, 0, 0, 0, terms.escrow)
     assert scene.balance(token, scene.market.address) == terms.escrow == 2 * terms.round_budget
     for account in scene.aggregators:
         assert scene.chain.call(view.isAggregator(1, account))
@@ -150,7 +152,7 @@ def test_the_manifest_needs_a_cid(scene: Scene, bad: bytes) -> None:
     terms = scene.terms()
     with refused("Cids_Invalid", cid=bad):
         scene.attempt(
-            scene.market.functions.createJob(encode_terms(terms), list(scene.aggregators), bad),
+            scene.market.functions.createJob(encode_terms(terms), list(scene.aggregators), bad, b""),
             scene.owner,
             terms.escrow,
         )
@@ -158,7 +160,7 @@ def test_the_manifest_needs_a_cid(scene: Scene, bad: bytes) -> None:
 
 def test_a_dag_pb_cid_is_accepted(scene: Scene) -> None:
     terms, tree = scene.terms(), b"\x01\x70" + cid(1)[2:]
-    call = scene.market.functions.createJob(encode_terms(terms), list(scene.aggregators), tree)
+    call = scene.market.functions.createJob(encode_terms(terms), list(scene.aggregators), tree, b"")
     (event,) = scene.send(call, scene.owner, terms.escrow)
     assert isinstance(event, JobCreated)
     assert event.manifest_cid == tree
@@ -208,25 +210,27 @@ def test_every_function_refuses_an_unknown_job(scene: Scene, job_id: int) -> Non
     scene.create()
     one, call = scene.outsider, scene.market.functions
     for function in (
-        call.joinJob(job_id, 10),
+        call.joinJob(job_id, 10, b""),
         call.leaveJob(job_id, one),
+        call.nameAggregator(job_id, one),
         call.commitReference(job_id, (1, 2), cid(1), 1),
         call.openRound(job_id),
         call.commitUpdate(job_id, 1, (1, 2), cid(1), 1),
-        call.postBond(job_id),
-        call.withdrawBond(job_id, one),
         call.settleRound(job_id, 1, settlement, b""),
+        call.releaseBond(job_id, 1),
         call.challengeSettlement(job_id, 1, b""),
-        call.withdrawReward(job_id, one),
+        call.challengeUpdate(job_id, 1, 0, b""),
         call.claim(job_id, [1], one),
+        call.extendJob(job_id, 2, 10**9, 1 << 40, b""),
+        call.stopJob(job_id),
         call.closeJob(job_id),
-        call.withdrawRefund(job_id, one),
         call.terms(job_id),
         call.job(job_id),
         call.round(job_id, 1),
         call.committed(job_id, 1),
         call.payoutOf(job_id, 1, one),
-        call.phase(job_id, 1),
     ):
         with refused("Market_UnknownJob", jobId=job_id):
             scene.attempt(function, one)
+    assert scene.chain.call(call.phase(job_id, 1)) == Phase.NONE
+    assert not scene.chain.call(call.isAggregator(job_id, scene.aggregators[0]))

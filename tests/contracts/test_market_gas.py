@@ -15,8 +15,10 @@ from aggregator.products import Products, pack_products
 from aggregator.proofs.statement import Witness
 from aggregator.settlement import settle
 from market.domain import Phase
+from tests.contracts.calls import escrow_value
 from tests.contracts.harness import TRANSACTION_GAS_CAP
-from tests.contracts.scenario import Job, Scene, cid, escrow_value, point
+from tests.contracts.labels import cid, point
+from tests.contracts.scenario import Job, Scene
 
 AT_MOST = {
     "createJob": 334_000,
@@ -60,7 +62,7 @@ def _metered_job(scene: Scene, count: int, **changes: Any) -> tuple[_Meter, Job,
     job = scene.create(**changes)
     bond = job.terms.aggregator_bond
     for aggregator in scene.aggregators[: 2 if bond else 0]:
-        meter.send(job.calls.post_bond(), aggregator, bond)
+        meter.send(job.calls.deposit_bond(), aggregator, bond)
     trainers = scene.trainers[:count]
     for i, trainer in enumerate(trainers):
         meter.send(job.calls.join(100 + i), trainer, 100 + i)

@@ -12,8 +12,10 @@ from web3.contract import Contract
 
 from aggregator.proofs.statement import Witness
 from market.domain import NATIVE_COIN, Phase, Settlement, SettlementOverturned
+from tests.contracts.calls import escrow_value
 from tests.contracts.harness import ROOT, artifact, refused
-from tests.contracts.scenario import Job, Scene, cid, commitment, escrow_value, point, stranger, y_of
+from tests.contracts.labels import cid, commitment, point, stranger, y_of
+from tests.contracts.scenario import Job, Scene
 
 DELEGATECALL, CALLCODE, SELFDESTRUCT = 0xF4, 0xF2, 0xFF
 
@@ -238,7 +240,7 @@ def test_invariant_08_a_bond_stays_within_reach_while_its_settlement_can_be_chal
         with refused("Market_BondLocked", round=1):
             job.attempt(job.calls.withdraw_bond(settler), settler)
         with refused("Market_AlreadyBonded"):
-            job.attempt(job.calls.post_bond(), settler, 501)
+            job.attempt(job.calls.deposit_bond(), settler, 501)
         with scene.chain.undone():
             before = job.state
             event = job.challenge()
@@ -259,7 +261,7 @@ def _bonded(scene: Scene, **changes: Any) -> tuple[Job, Contract]:
     for number in (1, 2):
         scene.chain.send(verifier.functions.setFalse(job.id, number, True))
     for aggregator in scene.aggregators:
-        job.post_bond(aggregator)
+        job.deposit_bond(aggregator)
     return job, verifier
 
 
@@ -374,7 +376,7 @@ def test_invariant_18_calls_of_third_parties_change_no_exit_and_no_deadline(scen
         job.calls.claim([], scene.outsider),
         job.calls.leave(trainers[0]),
         job.calls.withdraw(scene.outsider),
-        job.calls.post_bond(),
+        job.calls.deposit_bond(),
         job.calls.withdraw_bond(scene.outsider),
         job.calls.challenge(1),
         job.calls.withdraw_reward(scene.outsider),

@@ -10,8 +10,10 @@ from web3.contract import Contract
 
 from market import rounds
 from market.domain import NATIVE_COIN, BondPosted, Phase
+from tests.contracts.calls import calldata
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene, calldata, stranger
+from tests.contracts.labels import stranger
+from tests.contracts.scenario import Job, Scene
 
 
 def _open_and_commit_some(job: Job, trainers: Sequence[str]) -> None:
@@ -144,7 +146,7 @@ def test_invariant_14_each_party_alone_gets_its_own_out(scene: Scene, state: str
     job = scene.create(token=token, verifier=verifier.address, aggregator_bond=500, challenger_share_bps=2_500)
     scene.chain.send(verifier.functions.setFalse(job.id, 2, True))
     for aggregator in scene.aggregators:
-        job.post_bond(aggregator)
+        job.deposit_bond(aggregator)
     trainers = job.join_all()
     STATES[state](job, trainers)
     scene.chain.travel_to(max(_end(job), scene.chain.now))
@@ -181,8 +183,7 @@ def test_invariant_15_an_absent_aggregator_costs_nothing(scene: Scene) -> None:
     job.open_and_commit(trainers)
     job.travel_to(Phase.VOID)
     assert job.state.escrow == job.terms.escrow
-    with scene.chain.undone():
-        before = job.state
+    with scene.undone():
         for trainer in trainers:
             assert _trainer_out(job, trainer) == before.stakes[trainer]
     job.state = before
@@ -197,7 +198,7 @@ def test_invariant_15_absent_and_slashed_aggregators_cost_the_others_nothing_mor
     verifier = scene.chain.deploy("FaultSwitchVerifier")
     job = scene.create(verifier=verifier.address, aggregator_bond=500, challenger_share_bps=2_500)
     trainers = job.join_all()
-    job.post_bond(scene.aggregators[0])
+    job.deposit_bond(scene.aggregators[0])
     for number in range(1, 4):
         scene.chain.send(verifier.functions.setFalse(job.id, number, True))
     job.play_to_overturned(trainers)
@@ -293,10 +294,10 @@ def test_invariant_17_a_hostile_aggregator_and_a_hostile_challenger_block_nobody
     for job in jobs:
         # a receiver that reverts gets its coins by force: its own calls bring them along
         scene.chain.send(
-            hostile.functions.perform(scene.market.address, 500, calldata(job.calls.post_bond())), value=500
+            hostile.functions.perform(scene.market.address, 500, calldata(job.calls.deposit_bond())), value=500
         )
         job.state = rounds.apply(job.state, BondPosted(job.id, hostile.address, 500))
-        job.post_bond(scene.aggregators[0])
+        job.deposit_bond(scene.aggregators[0])
     job, other = jobs
     trainers = job.join_all()
     job.open_and_commit(trainers)

@@ -1,4 +1,4 @@
-"""claim and withdrawRefund: what is owed is paid once, whole, to whom the creditor names."""
+"""claim, and what the owner gets back at the close: what is owed is paid once, whole, to whom the creditor names."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from market.domain import NATIVE_COIN, PayoutClaimed, Phase, RefundWithdrawn
+from market.domain import NATIVE_COIN, PayoutClaimed, Phase, Withdrawn
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene, stranger
+from tests.contracts.labels import stranger
+from tests.contracts.scenario import Job, Scene
 
 
 @pytest.fixture(params=["coin", "token"])
@@ -117,26 +118,20 @@ def test_a_payout_outlives_leaving_and_closing(scene: Scene, job: Job) -> None:
 
 def test_the_refund_is_paid_to_the_unit_and_once(scene: Scene, job: Job) -> None:
     scene.chain.travel_to(job.terms.deadline)
+    left = job.state.escrow
+    assert job.free(scene.owner) == 0
     job.close()
-    refund, recipient = job.state.refund, stranger("refund")
-    assert refund == job.terms.escrow - sum(job.latest.payouts.values())
-    assert scene.attempt(job.calls.withdraw(recipient), scene.owner) == refund
-    assert job.withdraw(recipient) == RefundWithdrawn(job.id, scene.owner, refund, recipient)
-    assert scene.balance(job.terms.token, recipient) == refund
-    with refused("Market_NothingToWithdraw", jobId=job.id):
-        job.attempt(job.calls.withdraw(recipient), scene.owner)
+    refund, recipient, token = job.free(scene.owner), stranger("refund"), job.terms.token
+    assert refund == left == job.terms.escrow - sum(job.latest.payouts.values())
+    assert job.withdraw(recipient=recipient) == Withdrawn(token, scene.owner, refund, recipient)
+    assert scene.balance(token, recipient) == refund
+    with refused("Market_InsufficientBalance", token=token, account=scene.owner, amount=1):
+        scene.attempt(scene.withdraw_call(scene.owner, token=token, amount=1), scene.owner)
 
 
-def test_the_refund_waits_for_the_close(scene: Scene, job: Job) -> None:
-    with refused("Market_NothingToWithdraw", jobId=job.id):
-        job.attempt(job.calls.withdraw(scene.owner), scene.owner)
-
-
-def test_only_the_owner_withdraws_the_refund(scene: Scene, job: Job) -> None:
+def test_nobody_else_gets_the_refund(scene: Scene, job: Job) -> None:
     scene.chain.travel_to(job.terms.deadline)
     job.close()
     for caller in (scene.outsider, scene.trainers[0], scene.aggregators[0]):
-        with refused("Market_NotOwner", jobId=job.id, caller=caller):
-            job.attempt(job.calls.withdraw(caller), caller)
-    with refused("Market_ZeroRecipient"):
-        job.attempt(job.calls.withdraw(NATIVE_COIN), scene.owner)
+        with refused("Market_InsufficientBalance", token=job.terms.token, account=caller, amount=1):
+            scene.attempt(scene.withdraw_call(caller, token=job.terms.token, amount=1), caller)

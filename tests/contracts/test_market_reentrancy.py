@@ -13,8 +13,10 @@ from web3.types import TxParams
 
 from market.chain.market_encoding import encode_terms
 from market.domain import NATIVE_COIN
+from tests.contracts.calls import Calls, calldata
 from tests.contracts.harness import Reverted, artifact, decode_refusal
-from tests.contracts.scenario import Calls, Job, Scene, calldata, cid, point, stranger
+from tests.contracts.labels import cid, point, stranger
+from tests.contracts.scenario import Job, Scene
 
 GUARD = "ReentrancyGuardReentrantCall"
 
@@ -44,7 +46,7 @@ def _guarded(scene: Scene, job_id: int, wallet: Contract) -> list[ContractFuncti
         scene.market.functions.settleRound(job_id, 1, settlement, b""),
         calls.claim([1], wallet.address),
         calls.withdraw(wallet.address),
-        calls.post_bond(),
+        calls.deposit_bond(),
         calls.withdraw_bond(wallet.address),
         calls.challenge(1),
         calls.withdraw_reward(wallet.address),
@@ -157,7 +159,7 @@ def _bonded_by_wallet(scene: Scene, token: str, wallet: Contract) -> tuple[Job, 
     )
     if token == NATIVE_COIN:
         scene.chain.send_raw({"to": wallet.address}, value=500)
-    job.post_bond(wallet.address)
+    job.deposit_bond(wallet.address)
     job.open_and_commit(job.join_all())
     scene.chain.send(verifier.functions.setFalse(job.id, 1, True))
     return job, verifier
@@ -170,7 +172,7 @@ def test_invariant_20_no_reentry_while_a_bond_is_taken(scene: Scene) -> None:
     scene.fund(token, wallet.address, 1_000)
     _hook(scene, wallet, token)
     _arm(scene, wallet, _guarded(scene, job.id, wallet))
-    job.send(job.calls.post_bond(), wallet.address)
+    job.send(job.calls.deposit_bond(), wallet.address)
     assert _answers(scene, wallet) == [GUARD] * GUARDED
     assert scene.balance(token, wallet.address) == 500
     scene.check()
@@ -250,7 +252,7 @@ def test_invariant_20_a_verifier_cannot_call_back(scene: Scene) -> None:
         job.calls.close(),
         job.calls.claim([1], stranger(1)),
         job.calls.challenge(1),
-        job.calls.post_bond(),
+        job.calls.deposit_bond(),
         job.calls.withdraw_bond(stranger(1)),
     ]
     scene.chain.send(verifier.functions.arm([calldata(call) for call in attacks]))
@@ -262,7 +264,7 @@ def test_invariant_20_a_verifier_cannot_call_back(scene: Scene) -> None:
 def test_invariant_20_a_verifier_sees_nothing_of_the_settlement_it_verifies(scene: Scene) -> None:
     job = scene.create(verifier=scene.chain.deploy("PryingVerifier").address, aggregator_bond=500)
     trainers = job.join_all()
-    job.post_bond()
+    job.deposit_bond()
     job.play_round(trainers)
     job.play_round(trainers)
     scene.check()
@@ -270,7 +272,7 @@ def test_invariant_20_a_verifier_sees_nothing_of_the_settlement_it_verifies(scen
 
 def test_invariant_20_a_verifier_sees_nothing_of_the_slash_it_decides(scene: Scene) -> None:
     job = scene.create(verifier=scene.chain.deploy("PryingVerifier").address, aggregator_bond=500)
-    job.post_bond()
+    job.deposit_bond()
     job.play_to_overturned(job.join_all())
     scene.check()
 

@@ -10,7 +10,8 @@ import pytest
 from aggregator.bn254 import P
 from market.domain import REFERENCE_BIT, Phase, ReferenceCommitted
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene, cid, commitment, point
+from tests.contracts.labels import cid, commitment, point
+from tests.contracts.scenario import Job, Scene
 
 FOUL = b"\x12\x20" + bytes(32)
 
@@ -30,7 +31,7 @@ def lax(scene: Scene) -> Job:
     found = scene.create(verifier=verifier, reference=True, rounds=4, aggregator_bond=500)
     found.join_all(6)
     for aggregator in scene.aggregators:
-        found.post_bond(aggregator)
+        found.deposit_bond(aggregator)
     return found
 
 

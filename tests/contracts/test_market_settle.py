@@ -10,7 +10,8 @@ import pytest
 from aggregator.bn254 import P
 from market.domain import Phase, RoundSettled, Settlement
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene, cid, commitment
+from tests.contracts.labels import cid, commitment
+from tests.contracts.scenario import Job, Scene
 
 
 @pytest.fixture
@@ -40,6 +41,7 @@ def test_a_settlement_is_recorded_and_announced(scene: Scene, job: Job) -> None:
         *(opened.commit_end, opened.settle_end, now + 40, -7, -9, 6, True, False),
         *(settlement.aggregate_commitment, settlement.aggregate_root, scene.aggregators[1], sum(settlement.weights)),
         *(0, bytes(32), bytes(32), settlement.next_memory_digest),
+        *(0b111111, 0, False, False, False),
     )
     assert tuple(scene.chain.call(view.round(job.id, 1))) == recorded
     assert scene.chain.call(view.job(job.id))[4:6] == (1, job.terms.escrow - paid)
@@ -244,15 +246,15 @@ def test_a_changed_order_of_trainers_is_refused(scene: Scene) -> None:
     other.attempt(other.calls.settle(1, other.settlement()), scene.aggregators[0])
 
 
-def test_a_settled_round_stays_as_it_is(scene: Scene, job: Job) -> None:
+def test_a_settled_round_is_not_settled_again_by_fewer_and_a_final_one_by_nobody(scene: Scene, job: Job) -> None:
     job.settle()
-    again = job.calls.settle(1, job.settlement(excluded=[0]))
-    for caller in scene.aggregators:
-        with refused("Market_WrongPhase", jobId=job.id, round=1, phase=Phase.CHALLENGEABLE):
-            job.attempt(again, caller)
+    for settlement in (job.settlement(), job.settlement(excluded=[0])):
+        for caller in scene.aggregators:
+            with refused("Market_NotSuperset", jobId=job.id, round=1, included=settlement.included):
+                job.attempt(job.calls.settle(1, settlement), caller)
     job.travel_to(Phase.FINAL)
     with refused("Market_WrongPhase", jobId=job.id, round=1, phase=Phase.FINAL):
-        job.attempt(again, scene.aggregators[0])
+        job.attempt(job.calls.settle(1, job.settlement()), scene.aggregators[0])
     assert commitment(("aggregate", job.id, 1)) == scene.chain.call(scene.market.functions.round(job.id, 1))[8]
     assert job.latest.settled is not None
     assert job.latest.settled.settlement.aggregate_cid == cid(("aggregate", job.id, 1))

@@ -13,7 +13,9 @@ from web3.contract import Contract
 
 from market.domain import Phase, Settlement
 from tests.contracts.harness import artifact, refused
-from tests.contracts.scenario import Job, Scene, aggregate_claim, commitment, point, statement
+from tests.contracts.labels import commitment, point
+from tests.contracts.scenario import Job, Scene
+from tests.contracts.views import aggregate_claim, statement
 
 
 @pytest.fixture
@@ -187,11 +189,9 @@ def test_evidence_is_not_replayed_against_another_settlement(scene: Scene, bindi
 def test_evidence_is_for_the_recorded_aggregate_only(scene: Scene, binding: Contract, change: dict[str, Any]) -> None:
     job = _settling(scene, binding)
     honest = job.settlement()
-    with scene.chain.undone():
-        before = job.state
+    with scene.undone():
         job.settle(honest, proof=_proof(job, honest))
         evidence = _evidence(job)
-    job.state = before
     other: Settlement = replace(honest, **change)
     job.settle(other, proof=_proof(job, other))
     with refused("Binding_WrongEvidence"):

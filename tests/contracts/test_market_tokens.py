@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 
 from market.domain import Phase
+from tests.contracts.calls import escrow_value
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene, escrow_value, stranger
+from tests.contracts.labels import stranger
+from tests.contracts.scenario import Job, Scene
 
 
 def _play_to_the_end(scene: Scene, job: Job) -> None:
     """Play a round that is overturned and two that are not, claim, close, withdraw and leave; nothing may remain."""
     trainers = job.join_all()
     for aggregator in scene.aggregators:
-        job.post_bond(aggregator)
+        job.deposit_bond(aggregator)
     job.play_to_overturned(trainers)
     for _ in range(2):
         job.open_and_commit(trainers)
@@ -66,7 +68,7 @@ def test_a_fee_on_transfer_is_refused_at_every_deposit(scene: Scene) -> None:
         job.attempt(job.calls.join(1_000), scene.trainers[1])
     scene.fund(token.address, scene.aggregators[0], 1_000)
     with refused("Assets_InexactTransfer", received=999, expected=1_000):
-        job.attempt(job.calls.post_bond(), scene.aggregators[0])
+        job.attempt(job.calls.deposit_bond(), scene.aggregators[0])
     scene.check()
 
 
@@ -119,7 +121,7 @@ def test_a_transfer_that_answers_false_moves_nothing_in_the_books(scene: Scene) 
     token, (one, other) = scene.chain.deploy("FalseReturnToken"), scene.aggregators
     job = scene.create(token=token.address, aggregator_bond=500)
     trainer = job.join_all()[0]
-    job.post_bond(one)
+    job.deposit_bond(one)
     scene.fund(token.address, scene.trainers[5], 100)
     scene.fund(token.address, other, 500)
     scene.chain.send(token.functions.freeze(True))
@@ -127,7 +129,7 @@ def test_a_transfer_that_answers_false_moves_nothing_in_the_books(scene: Scene) 
         (job.calls.leave(trainer), trainer),
         (job.calls.join(100), scene.trainers[5]),
         (job.calls.withdraw_bond(one), one),
-        (job.calls.post_bond(), other),
+        (job.calls.deposit_bond(), other),
     ):
         with refused("SafeERC20FailedOperation", token=token.address):
             job.attempt(call, sender)
@@ -183,7 +185,7 @@ def test_blocked_aggregators_and_challengers_name_another_recipient(scene: Scene
     scene.chain.send(verifier.functions.setFalse(job.id, 1, True))
     one, other = scene.aggregators
     for aggregator in (one, other):
-        job.post_bond(aggregator)
+        job.deposit_bond(aggregator)
     trainers = job.join_all()
     job.open_and_commit(trainers)
     job.settle(sender=one)

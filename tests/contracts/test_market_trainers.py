@@ -8,7 +8,8 @@ import pytest
 
 from market.domain import NATIVE_COIN, TrainerJoined, TrainerLeft
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene, stranger
+from tests.contracts.labels import stranger
+from tests.contracts.scenario import Job, Scene
 
 
 @pytest.fixture(params=["coin", "token"])

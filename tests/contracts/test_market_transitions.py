@@ -11,7 +11,8 @@ from aggregator.proofs.statement import Witness
 from market import rounds
 from market.domain import Phase, Settlement
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene, cid, commitment, point
+from tests.contracts.labels import cid, commitment, point
+from tests.contracts.scenario import Job, Scene
 
 OK = ""
 STATES = (
@@ -54,7 +55,7 @@ def _job_in(scene: Scene, state: str) -> Job:
     job = scene.create(verifier=verifier.address, aggregator_bond=BOND, challenger_share_bps=2_500)
     for number in range(1, 3):
         scene.chain.send(verifier.functions.setFalse(job.id, number, True))
-    job.post_bond()
+    job.deposit_bond()
     trainers = job.join_all(6)
     if state == "none":
         return job
@@ -93,7 +94,7 @@ def _action(job: Job, action: str) -> tuple[ContractFunction, str, int]:
         "leave": (calls.leave(committer), committer, 0),
         "join": (calls.join(10), newcomer, 10),
         "withdraw": (calls.withdraw(scene.owner), scene.owner, 0),
-        "post bond": (calls.post_bond(), aggregator, BOND),
+        "post bond": (calls.deposit_bond(), aggregator, BOND),
         "withdraw bond": (calls.withdraw_bond(aggregator), aggregator, 0),
         "withdraw reward": (calls.withdraw_reward(scene.outsider), scene.outsider, 0),
     }[action]
@@ -151,7 +152,7 @@ def test_invariant_11_terminal_states_absorb(scene: Scene, state: str) -> None:
     first, second = scene.trainers[0], scene.aggregators[1]
 
     def play_on() -> None:
-        job.post_bond(second)
+        job.deposit_bond(second)
         job.open_and_commit(scene.trainers[:5])
         job.settle(sender=second)
         job.travel_to(Phase.FINAL)

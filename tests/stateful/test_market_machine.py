@@ -26,7 +26,8 @@ from aggregator.proofs.statement import Witness
 from market import rounds
 from market.domain import NATIVE_COIN, REFERENCE_BIT, Phase, Settlement
 from tests.contracts.harness import Chain, refused
-from tests.contracts.scenario import Job, Scene, cid, commitment, point, stranger, y_of
+from tests.contracts.labels import cid, commitment, point, stranger, y_of
+from tests.contracts.scenario import Job, Scene
 
 COMMON: dict[str, Any] = {"commit_seconds": 30, "settle_seconds": 15, "stake_max": 100}
 COIN_JOB: dict[str, Any] = {

@@ -6,9 +6,11 @@ import {IRule} from "../../../contracts/interfaces/IRule.sol";
 import {IScore} from "../../../contracts/interfaces/IScore.sol";
 import {Registry} from "../../../contracts/libraries/Registry.sol";
 
-/// @title Settles as AttestedVerifier does, and finds fault with exactly the aggregates that a test has switched to false.
+/// @title Settles as AttestedVerifier does, and finds fault with exactly the aggregates and updates that a test has switched
+/// to false.
 contract FaultSwitchVerifier is IProofVerifier, Registry {
     mapping(uint256 jobId => mapping(uint32 round => bool)) public isFalse;
+    mapping(uint256 jobId => mapping(uint32 round => mapping(bytes32 commitment => bool))) public isOutOfRange;
 
     error FaultSwitch_NoFault(uint256 jobId, uint32 round);
 
@@ -21,6 +23,11 @@ contract FaultSwitchVerifier is IProofVerifier, Registry {
         isFalse[jobId][round] = value;
     }
 
+    /// @notice Switches a committed update to out of range or back.
+    function setOutOfRange(uint256 jobId, uint32 round, bytes32 commitment, bool value) external {
+        isOutOfRange[jobId][round][commitment] = value;
+    }
+
     /// @inheritdoc IProofVerifier
     function verify(Statement calldata s, bytes calldata) external view {
         _checkOutcome(s);
@@ -28,7 +35,11 @@ contract FaultSwitchVerifier is IProofVerifier, Registry {
 
     /// @inheritdoc IProofVerifier
     function verifyFault(AggregateClaim calldata aggregate, bytes calldata) external view {
-        if (!isFalse[aggregate.jobId][aggregate.round]) revert FaultSwitch_NoFault(aggregate.jobId, aggregate.round);
+        bool isUpdate = aggregate.weightSum == 1 && aggregate.aggregateRoot == 0;
+        bool found = isUpdate
+            ? isOutOfRange[aggregate.jobId][aggregate.round][aggregate.aggregateCommitment]
+            : isFalse[aggregate.jobId][aggregate.round];
+        if (!found) revert FaultSwitch_NoFault(aggregate.jobId, aggregate.round);
     }
 
     /// @inheritdoc IProofVerifier

@@ -14,7 +14,7 @@ contract PryingVerifier is IProofVerifier {
         IMarket market = IMarket(s.market);
         IMarket.Job memory job = market.job(s.jobId);
         bool clean = market.phase(s.jobId, s.round) == IMarket.Phase.Settling && !market.round(s.jobId, s.round).settled
-            && job.settled + 1 == s.round && job.round == s.round;
+            && job.used + 1 == s.round && job.round == s.round && !market.round(s.jobId, s.round).bonded;
         for (uint256 i = 0; i < s.trainers.length; ++i) {
             clean = clean && market.payoutOf(s.jobId, s.round, s.trainers[i]).amount == 0
                 && market.stakeOf(s.jobId, s.trainers[i]) == s.stakes[i];
@@ -29,8 +29,8 @@ contract PryingVerifier is IProofVerifier {
         IMarket.Round memory round = market.round(c.jobId, c.round);
         address[] memory trainers = market.committed(c.jobId, c.round);
         bool clean = market.phase(c.jobId, c.round) == IMarket.Phase.Challengeable && !round.overturned
-            && job.settled == c.round && job.refund == 0 && market.isAggregator(c.jobId, round.settledBy)
-            && market.bondOf(c.jobId, round.settledBy) == market.terms(c.jobId).aggregatorBond;
+            && job.used == c.round && round.bonded && market.isAggregator(c.jobId, round.settledBy)
+            && market.balanceOf(market.terms(c.jobId).token, job.owner) == 0;
         uint256 paid = 0;
         for (uint256 i = 0; i < trainers.length; ++i) {
             paid += market.payoutOf(c.jobId, c.round, trainers[i]).amount;

@@ -60,11 +60,8 @@ def deploy_contracts(
     if dry_run:
         return _report_preview(session, found, chain_id)
     if found.missing:
-        cost = _coins(found.estimated_cost_wei)
-        session.confirm(
-            f"Create {len(found.missing)} of the market's contracts on chain {chain_id} from {session.account.address}, "
-            f"for about {cost}?"
-        )
+        payer, cost = session.account.address, _coins(found.estimated_cost_wei)
+        session.confirm(f"Create {len(found.missing)} contracts on chain {chain_id} from {payer}, for about {cost}?")
     deployment = deploy(w3, session.account, reference.key, salt=chosen, told=lambda use: _tell(session, use))
     book = book_of(deployment, chain_id)
     if book_file:

@@ -15,6 +15,7 @@ from market.cli import (
     deploy_command,
     job_commands,
     owner_commands,
+    relay_commands,
     srs_commands,
     storage_commands,
     trainer_commands,
@@ -39,6 +40,7 @@ for group in (
     app.add_typer(group)
 deploy_command.add_deploy(app)
 demo_command.add_demo(app)
+relay_commands.add_relay(app)
 
 
 def main() -> None:

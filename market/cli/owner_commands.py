@@ -1,4 +1,4 @@
-"""``gramercy owner``: open and fund a job, close it, download the model."""
+"""``gramercy owner``: open and fund a job, extend, stop or close it, download the model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from market.cli.balance_commands import add_balance, add_withdraw
 from market.cli.command import command
 from market.cli.options import (
     JobId,
@@ -16,7 +17,6 @@ from market.cli.options import (
     Rule,
     Score,
     parse_address,
-    parse_amount,
     parse_recipient,
 )
 from market.cli.session import Session
@@ -24,6 +24,7 @@ from market.cli.session import Session
 app = typer.Typer(name="owner", help="For who wants a model trained.", no_args_is_help=True)
 
 _UINT32 = (1 << 32) - 1
+_UINT64 = (1 << 64) - 1
 
 
 @command(app, "create")
@@ -34,8 +35,10 @@ def create(
     task: Annotated[str, typer.Option(help="Built-in task (digits, mnist:cnn, ...) or an own .py file.")] = "digits",
     name: Annotated[str, typer.Option(help="For people.")] = "",
     rounds: Annotated[int, typer.Option(min=1, max=_UINT32)] = 5,
-    round_budget: Annotated[str, typer.Option(help="Paid in each round, e.g. 1ether.")] = "1ether",
-    stake: Annotated[str, typer.Option(help="Smallest stake of a trainer.")] = "0.1ether",
+    round_budget: Annotated[
+        str | None, typer.Option(help="Paid in each round, e.g. 2ether, or 2token with --token; default: 1 of either.")
+    ] = None,
+    stake: Annotated[str | None, typer.Option(help="Smallest stake of a trainer; default: 0.1 of either.")] = None,
     stake_max: Annotated[
         str | None, typer.Option(help="Largest stake, the cap on weight; default: as smallest.")
     ] = None,
@@ -76,26 +79,32 @@ def create(
         typer.Option(exists=True, dir_okay=False, help="The verifier's reference string; default: from the cache."),
     ] = None,
     token: Annotated[
-        str | None, typer.Option(help="Pay and stake in this ERC-20 token; 1ether is then 10^18 of its smallest units.")
+        str | None, typer.Option(help="Pay and stake in this ERC-20 token; amounts are then written 1.5token.")
     ] = None,
+    refund_void: Annotated[
+        bool, typer.Option(help="A round that ends void is used up, and its budget yours; default: it is repeated.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the initial model.")] = 0,
 ) -> dict[str, Any]:
     """Publish the task and its first model, then open a job and pay its whole escrow."""
-    from market.chain.transactions import format_coins
     from market.domain import NATIVE_COIN, WHOLE_BPS
     from market.services.journal import Journal
     from market.services.owner import JobRequest, choose_split, create_job
 
-    smallest = parse_amount(stake)
+    paid_in = parse_address(token, "--token") if token else NATIVE_COIN
+    money = session.money(paid_in)
+    unit = "token" if token else "ether"
+    smallest = money.parse(stake or f"0.1{unit}")
+    budget = money.parse(round_budget or f"1{unit}")
     request = JobRequest(
         task=task,
         name=name or Path(task).name,
         verifier=parse_address(verifier, "--verifier"),
         aggregators=[parse_address(address, "--aggregator") for address in aggregator],
-        round_budget=parse_amount(round_budget),
+        round_budget=budget,
         rounds=rounds,
         stake_min=smallest,
-        stake_max=parse_amount(stake_max) if stake_max else smallest,
+        stake_max=money.parse(stake_max) if stake_max else smallest,
         min_trainers=2 * byzantine + 3 if min_trainers is None else min_trainers,
         max_trainers=max_trainers,
         byzantine=byzantine,
@@ -103,7 +112,8 @@ def create(
         settle_seconds=settle_seconds,
         challenge_seconds=challenge_seconds,
         lifetime_seconds=lifetime,
-        aggregator_bond=_bond(bond, parse_amount(round_budget), challenge_seconds),
+        # Without a challenge window nobody could take a bond.
+        aggregator_bond=money.parse(bond) if bond else budget if challenge_seconds else 0,
         challenger_share_bps=round(challenger_share * WHOLE_BPS),
         split=choose_split(
             rule, score, reference=reference, floor_bps=round(floor * WHOLE_BPS), cap_bps=round(cap * WHOLE_BPS)
@@ -113,13 +123,14 @@ def create(
         scale_per_tensor=scale_per_tensor,
         seed=seed,
         srs=srs,
-        token=parse_address(token, "--token") if token else NATIVE_COIN,
+        token=paid_in,
+        refund_void=refund_void,
     )
-    escrow = format_coins(request.round_budget * rounds)
-    session.confirm(f"Pay {escrow} coins into escrow from {session.account.address}?")
+    escrow = money.format(request.round_budget * rounds)
+    session.confirm(f"Pay {escrow} into escrow from {session.account.address}?")
     journal = Journal(session.settings.state / f"owner-{session.account.address.lower()}")
     created = create_job(session.market, session.storage, request, journal, session.report)
-    session.say(f"job {created.job_id}: {escrow} coins in escrow for {rounds} rounds")
+    session.say(f"job {created.job_id}: {escrow} in escrow for {rounds} rounds")
     if created.terms.reference:
         session.say(f"rounds open once you commit reference rows: run `gramercy owner run {created.job_id}`")
     return {
@@ -133,13 +144,6 @@ def create(
         "reference": created.terms.reference,
         "manifest_cid": created.manifest_cid,
     }
-
-
-def _bond(given: str | None, round_budget: int, challenge_seconds: int) -> int:
-    """Return the aggregator's bond; without a challenge window nobody could take it, so none is asked for."""
-    if given is not None:
-        return parse_amount(given)
-    return round_budget if challenge_seconds else 0
 
 
 @command(app, "run")
@@ -180,16 +184,65 @@ def run(
     return {"job": job_id, "rounds": len(job.state.rounds), "root_samples": len(owner.samples)}
 
 
+@command(app, "extend")
+def extend(
+    session: Session,
+    job_id: JobId,
+    rounds: Annotated[int | None, typer.Option(min=1, max=_UINT32, help="Rounds in all, used ones included.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Paid in each round to come.")] = None,
+    deadline: Annotated[
+        int | None, typer.Option(min=1, max=_UINT64, help="Chain time, in Unix seconds, from which no round opens.")
+    ] = None,
+) -> dict[str, Any]:
+    """Give a job more rounds, a larger budget or more time, between its rounds. Nothing can become less."""
+    from market.services.extending import Extension, extend_job
+
+    job = session.job(job_id)
+    terms, money = job.state.terms, session.money(job.state.terms.token)
+    extension = Extension(
+        rounds=terms.rounds if rounds is None else rounds,
+        round_budget=terms.round_budget if budget is None else money.parse(budget),
+        deadline=terms.deadline if deadline is None else deadline,
+    )
+    deposit = extension.deposit(job)
+    session.confirm(f"Pay {money.format(deposit)} into the escrow of job {job_id}?")
+    extend_job(job, extension, session.report)
+    terms = job.state.terms
+    session.say(f"job {job_id}: {terms.rounds} rounds of {money.format(terms.round_budget)}, until {terms.deadline}")
+    return {
+        "job": job_id,
+        "deposit_wei": deposit,
+        "rounds": terms.rounds,
+        "round_budget_wei": terms.round_budget,
+        "deadline": terms.deadline,
+        "escrow_wei": job.state.escrow,
+    }
+
+
+@command(app, "stop")
+def stop(session: Session, job_id: JobId) -> dict[str, Any]:
+    """Let no further round open; a live one takes its course, with its pay. `owner close` then returns the rest."""
+    from market.services.extending import stop_job
+
+    job = session.job(job_id)
+    stop_job(job, session.report)
+    session.say(f"job {job_id}: no further round opens")
+    return {"job": job_id, "deadline": job.state.terms.deadline, "phase": job.state.phase(job.now).name.lower()}
+
+
 @command(app, "close")
 def close(session: Session, job_id: JobId, recipient: Recipient = None) -> dict[str, Any]:
-    """Close a finished job and withdraw what is left of its escrow."""
-    from market.chain.transactions import format_coins
+    """Close a job between its rounds; your free balance of its token, the escrow's rest included, is paid out."""
     from market.services.closing import close_job
 
     job = session.job(job_id)
     amount = close_job(job, parse_recipient(recipient) or session.account.address, session.report)
-    session.say(f"{format_coins(amount)} coins returned")
+    session.say(f"{session.money(job.state.terms.token).format(amount)} returned")
     return {"job": job_id, "refund_wei": amount}
+
+
+add_withdraw(app)
+add_balance(app)
 
 
 @command(app, "watch")

@@ -114,6 +114,14 @@ class Session:
         return self._market(None)
 
     @cached_property
+    def signer(self) -> MarketClient:
+        """The market, whose calls the role's account signs for a relayer."""
+        from market.chain.relays import SigningClient
+
+        plain = self.reader
+        return SigningClient(self.w3, plain.address, self.account, first_block=self.settings.first_block)
+
+    @cached_property
     def storage(self) -> Storage:
         """Content-addressed storage."""
         from market.storage.base import open_storage
@@ -122,11 +130,11 @@ class Session:
         self._opened.append(storage.close)
         return storage
 
-    def job(self, job_id: int, *, reading: bool = False) -> Job:
-        """Open a job."""
+    def job(self, job_id: int, *, reading: bool = False, signing: bool = False) -> Job:
+        """Open a job; with ``signing``, calls of its market are signed for a relayer instead of sent."""
         from market.services.job import Job
 
-        market = self.reader if reading else self.market
+        market = self.reader if reading else self.signer if signing else self.market
         folder = f"cache-{market.chain_id}-{market.address.lower()}-job-{job_id}"
         return Job(market, self.storage, job_id, self.settings.state / folder, stages=self._announce)
 

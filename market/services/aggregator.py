@@ -80,7 +80,7 @@ class Aggregator:
     @property
     def finished(self) -> bool:
         """Whether the job needs this aggregator no more, what it settled is published, and its money is back."""
-        return self._over and not self.held and not self._deposited and not self._unpublished()
+        return self._over and not self.held and not self._withdrawable and not self._unpublished()
 
     @property
     def held(self) -> int:
@@ -123,7 +123,7 @@ class Aggregator:
 
     def withdraw_deposit(self) -> int:
         """Have paid out what it deposited for this job and what challenges earned in it, as far as it is free."""
-        amount = min(self._deposited, free_balance(self.job.market, self.job.state.terms.token))
+        amount = self._withdrawable
         if amount:
             withdraw(self.job.market, self.job.state.terms.token, amount, self.address, self.report)
         self._remember_deposited(0)
@@ -393,6 +393,11 @@ class Aggregator:
         """What this job's part of the free balance is: deposited for it, or earned in it by challenges."""
         record = self.journal.read_record(f"deposit-{self._place}.json")
         return 0 if record is None else int(record["amount_wei"])
+
+    @property
+    def _withdrawable(self) -> int:
+        deposited = self._deposited
+        return min(deposited, free_balance(self.job.market, self.job.state.terms.token)) if deposited else 0
 
     def _remember_deposited(self, amount: int) -> None:
         if amount != self._deposited:

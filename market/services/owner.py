@@ -98,8 +98,8 @@ def choose_split(
 class JobRequest:
     """What an owner decides about a job; amounts in wei or token units, windows in seconds of chain time.
 
-    ``srs`` is the file of the verifier's reference string; None: it is in the user's cache. ``split`` says how updates
-    are weighed and paid.
+    ``srs`` is the file of the verifier's reference string; None: it is in the user's cache. ``refund_void``: a void
+    round is used up, and its budget the owner's. ``split`` says how updates are weighed and paid.
     """
 
     task: str
@@ -126,6 +126,7 @@ class JobRequest:
     scale_per_tensor: bool = False
     seed: int = 0
     token: Address = NATIVE_COIN
+    refund_void: bool = False
     srs: Path | None = None
 
 
@@ -278,6 +279,7 @@ def _terms(request: JobRequest, *, dimension: int, scale_exponent: int, now: int
         settle_seconds=request.settle_seconds,
         challenge_seconds=request.challenge_seconds,
         deadline=now + request.lifetime_seconds,
+        refund_void=request.refund_void,
         rule=request.split.rule,
         score=request.split.score,
         reference=request.split.reference,

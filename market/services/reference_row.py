@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class ReferenceOwner:
     account
         The owner's key.
     journal
-        Its memory of this job: after how many settled rounds a reference was made.
+        Its memory of this job: from which model a reference was made.
     task, samples, seed
         What it trains, on which root samples, and with which seed.
 
@@ -91,15 +92,19 @@ class ReferenceOwner:
         state = self.job.state
         if self.finished or rounds.refusal_to_commit_reference(state, self.address, self.job.now) is not None:
             return False
-        settled = len(state.settled_rounds)
-        if settled == state.terms.rounds:
+        if state.used_by(self.job.now) == state.terms.rounds:
             return False
         if state.reference is not None:
             record = self.journal.read_record(_record_name(state.reference.commitment))
-            if record is None or record["settled"] == settled:
+            if record is None or record["model"] == self._model_key():
                 return False  # another than this one knows better, or it is up to date
-        self._commit(settled)
+        self._commit(len(state.settled_rounds))
         return True
+
+    def _model_key(self) -> str:
+        """Name the model so far by what it follows from: a settlement may take another's place."""
+        settled = (state.settled for state in self.job.state.settled_rounds)
+        return hashlib.sha256(b"".join(one.settlement.aggregate_commitment for one in settled if one)).hexdigest()
 
     def train(self, settled: int) -> Vector:
         """Train on the root samples from the model after ``settled`` rounds; return the update, float32 (d,)."""
@@ -124,7 +129,7 @@ class ReferenceOwner:
         point = commit(job.srs, quantised.entries, blinding)
         bound_to = round_binding(job.market.round_id(job.job_id, number), self.address, compress(point))
         blob = put_bytes(job.storage, seal_update(quantised.entries, blinding, recipients_of(job), bound_to))
-        self.journal.write_record(_record_name(compress(point)), {"settled": settled})
+        self.journal.write_record(_record_name(compress(point)), {"model": self._model_key()})
         receipt = job.market.commit_reference(job.job_id, point, blob.cid.to_bytes(), blob.size_bytes)
         job.refresh()
         self.report(

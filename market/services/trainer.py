@@ -1,4 +1,4 @@
-"""The trainer: joins with a stake, trains, commits its update, claims its pay, leaves."""
+"""The trainer: joins with a stake, names an aggregator if it likes, trains, commits, claims its pay, leaves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eth_account.signers.local import LocalAccount
 from aggregator.bn254 import GENERATOR, Point, R, compress, decode_point, decompress, encode_point
 from aggregator.commitments import Blinding, commit, linear_combination
 from market import rounds
-from market.domain import Address, Phase
+from market.domain import NATIVE_COIN, Address, Phase
 from market.errors import ConfigError, ContractRefused, NoRecipient
 from market.rounds import RoundState
 from market.services.job import Job, Vector
@@ -60,6 +60,8 @@ class Trainer:
         What it trains, on what, how, and with which seed; only for :meth:`train`.
     stake
         What :meth:`step` joins with; None: it does not join by itself.
+    aggregator
+        Whom :meth:`step` names beside the owner's aggregators; None: it leaves that as it is.
 
     """
 
@@ -71,6 +73,7 @@ class Trainer:
     behaviour: Behaviour | None = None
     seed: int = 0
     stake: int | None = None
+    aggregator: Address | None = None
     report: Report = field(default=silent)
 
     @property
@@ -85,9 +88,21 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether no further round can come, and everything was claimed and taken back."""
+        """Whether no further round can come for it, and everything was claimed and taken back."""
         state, now = self.job.state, self.job.now
-        return state.finished(now) and not self.joined and not state.claimable(self.address, now)
+        over = state.finished(now) or self.slashed
+        return over and not self.joined and not state.claimable(self.address, now)
+
+    @property
+    def slashed(self) -> bool:
+        """Whether an update of the trainer was proved out of range, which cost its stake and its place."""
+        commits = ((state, state.commit_of(self.address)) for state in self.job.state.rounds)
+        return any(own is not None and own.index in state.slashed for state, own in commits)
+
+    @property
+    def named(self) -> Address | None:
+        """Whom the trainer names as an aggregator beside the owner's."""
+        return self.job.state.named.get(self.address)
 
     @property
     def paid(self) -> int:
@@ -111,6 +126,24 @@ class Trainer:
         self.job.refresh()
         self.report("joined", {"job": self.job.job_id, "stake_wei": amount})
         return amount
+
+    def name(self, aggregator: Address | None) -> bool:
+        """Name one aggregator more, to whom updates are sealed and who may settle; None: nobody any more.
+
+        It counts while the trainer is in the job. Returns whether anything changed.
+
+        Raises
+        ------
+        ContractRefused
+            If the trainer has not joined.
+
+        """
+        if aggregator == self.named:
+            return False
+        self.job.market.name_aggregator(self.job.job_id, aggregator or NATIVE_COIN)
+        self.job.refresh()
+        self.report("aggregator-named", {"job": self.job.job_id, "aggregator": aggregator})
+        return True
 
     def train(self, state: RoundState) -> LocalUpdate:
         """Train from the round's model; return the update, float32 (d,).
@@ -202,10 +235,12 @@ class Trainer:
 
     def step(self) -> bool:
         """Do what is due in the job's present state; return whether something was done."""
-        if self.job.state.finished(self.job.now):
+        if self.job.state.finished(self.job.now) or (self.slashed and not self.joined):
             return self._settle_up()
         if not self.joined:
             return self.stake is not None and self.join(self.stake) > 0
+        if self.aggregator is not None and self.name(self.aggregator):
+            return True
         state = self.job.state.latest
         if state is None or rounds.refusal_to_commit(self.job.state, state.number, self.address, self.job.now):
             return False
@@ -216,7 +251,7 @@ class Trainer:
             if recorded is not None:
                 self._commit(state, recorded)
             else:
-                recipients_of(self.job, self.job.state.named.get(self.address))  # training is dear
+                recipients_of(self.job, self.named)  # training is dear: nobody to send it to shows first
                 self.submit(state, self.train(state).update)
         except ContractRefused as refused:
             if refused.details.get("error") != "Market_DuplicateCommitment":
@@ -247,7 +282,9 @@ class Trainer:
 
     def _prepare(self, state: RoundState, update: Vector) -> Submission:
         quantised = self.job.quantiser(state).quantise(update)
-        recipients = recipients_of(self.job, self.job.state.named.get(self.address))
+        recipients = recipients_of(self.job, self.named)
+        if self.named is not None and self.job.market.encryption_key(self.named) is None:
+            self.report("key-missing", {"round": state.number, "aggregator": self.named})
         blinding = draw_blinding()
         point = commit(self.job.srs, quantised.entries, blinding)
         bound_to = round_binding(self.job.market.round_id(self.job.job_id, state.number), self.address, compress(point))
@@ -301,6 +338,20 @@ class Trainer:
             },
         )
         return submission
+
+    def submission(self, state: RoundState) -> Submission:
+        """Return what was prepared for a round.
+
+        Raises
+        ------
+        ConfigError
+            If nothing was.
+
+        """
+        found = self._recorded(state)
+        if found is None:
+            raise ConfigError(f"no update was prepared for round {state.number}")
+        return found
 
     def _recorded(self, state: RoundState) -> Submission | None:
         record = self.journal.read_record(self._record_name(state))

@@ -17,7 +17,7 @@ from aggregator.errors import InvalidInput, InvalidSrs, WrongShape
 from aggregator.gram import weighted_sum
 from aggregator.proofs import open_chunk
 from market.chain.deployment import deploy
-from market.chain.settlements import settlement_call, verification_gas
+from market.chain.settlements import recorded_settlement, verification_gas
 from market.domain import Phase, RoundSettled
 from market.errors import AuditFailed, ContractRefused, IntegrityError, NoRecipient, WrongChain
 from market.rounds import RoundState
@@ -300,15 +300,15 @@ def test_anybody_checks_a_whole_job_from_chain_and_storage(stage: Stage, trainer
 
 
 LIES: list[tuple[dict[str, Any], set[str]]] = [
-    ({"weights": (1 << 30, 0, 0)}, {"transaction", "rule", "aggregate commitment"}),
-    ({"scores": (1, 2, 3)}, {"transaction", "scores"}),
-    ({"payouts": (1, 2, 3)}, {"transaction", "payouts"}),
-    ({"next_scale_exponent": 7}, {"transaction", "scale"}),
-    ({"aggregate_commitment": compress(GENERATOR)}, {"transaction", "aggregate commitment", "aggregate file"}),
-    ({"aggregate_root": b"r" * 32}, {"transaction", "root"}),
-    ({"aggregate_bytes": 5}, {"transaction", "aggregate file", "range", "root"}),
-    ({"commitment_ys": (1, 2, 3)}, {"transaction"}),
-    ({"included": 3}, {"transaction", "proof", "rule", "scores", "payouts", "scale", "aggregate commitment"}),
+    ({"weights": (1 << 30, 0, 0)}, {"statement", "rule", "aggregate commitment"}),
+    ({"scores": (1, 2, 3)}, {"statement", "scores"}),
+    ({"payouts": (1, 2, 3)}, {"statement", "payouts"}),
+    ({"next_scale_exponent": 7}, {"statement", "scale"}),
+    ({"aggregate_commitment": compress(GENERATOR)}, {"statement", "aggregate commitment", "aggregate file"}),
+    ({"aggregate_root": b"r" * 32}, {"statement", "root"}),
+    ({"aggregate_bytes": 5}, {"statement", "aggregate file", "range", "root"}),
+    ({"commitment_ys": (1, 2, 3)}, {"statement"}),
+    ({"included": 3}, {"statement", "proof", "rule", "scores", "payouts", "scale", "aggregate commitment"}),
 ]
 
 
@@ -332,7 +332,7 @@ def test_each_lie_in_an_event_is_named(stage: Stage, trainers: list[Trainer]) ->
         assert all(f"round 1: {name}" in refused.value.message for name in names)
     job._state = honest
     _rewrite(job, {"gram": bytes(gram)})
-    assert {"proof", "transaction"} <= failed(audit(job))
+    assert {"proof", "statement"} <= failed(audit(job))
 
 
 def _rewrite(job: Job, changes: dict[str, Any]) -> None:
@@ -355,16 +355,17 @@ def test_a_lost_aggregate_is_named_and_the_rest_still_checked(stage: Stage, trai
 def test_the_settlement_and_its_cost_are_read_back(stage: Stage, trainers: list[Trainer]) -> None:
     state = stage.settled(*trainers)
     client = stage.client("observer")
-    call = settlement_call(client, 1, 1)
+    recorded = recorded_settlement(client, 1, 1)
     assert state.settled is not None
-    assert call.settlement == state.settled.settlement
-    assert call.sender == stage.actor("aggregator").address
-    job = stage.observed()
-    statement = auditing.inputs_of(job, state).statement(state.included, call.settlement).gram
-    gas = verification_gas(client, stage.verifier, statement, call.proof)
+    assert recorded.settlement == state.settled.settlement
+    assert recorded.aggregator == stage.actor("aggregator").address
+    inputs = auditing.inputs_of(stage.observed(), state)
+    assert recorded.statement == inputs.statement(state.included, recorded.settlement)
+    statement, proof = recorded.statement.gram, recorded.proof
+    gas = verification_gas(client, stage.verifier, statement, proof)
     assert 200_000 < gas < client.settlement_gas(1, 1)
     with pytest.raises(ContractRefused):
-        verification_gas(client, stage.verifier, statement, call.proof[:-1] + bytes([call.proof[-1] ^ 1]))
+        verification_gas(client, stage.verifier, statement, proof[:-1] + bytes([proof[-1] ^ 1]))
 
 
 # -- false settlements ------------------------------------------------------------------------------------------------
@@ -469,11 +470,12 @@ def test_a_file_that_is_not_the_proven_aggregate_costs_the_bond(stage: Stage, tm
     assert state.phase(job.now) is Phase.VOID
     assert state.payouts == {}
     assert job.state.escrow == 2 * COIN > escrow
-    assert job.state.refund == BOND - BOND // 2
+    owner = stage.actor("owner").address
+    assert stage.client("observer").free_balance(job.state.terms.token, owner) == BOND - BOND // 2
     assert job.state.aggregators == (stage.actor("second").address,)
     first = stage.aggregator()
     assert first.finished
-    assert first.missing_bond == 0
+    assert first.shortage == 0
     late = stage.cli("challenger", "job", "challenge", 1, 1, "--aggregate", file)
     assert late.envelope["error"]["details"]["error"] == "Market_WrongPhase"
 

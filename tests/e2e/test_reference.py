@@ -113,7 +113,7 @@ def test_a_reference_is_made_again_when_the_model_is_another(stage: Stage) -> No
     assert owner.step()
     first = owner.job.state.reference
     assert not owner.step()
-    owner.journal.write_record(f"reference-{first.commitment.hex()}.json" if first else "", {"settled": 7})
+    owner.journal.write_record(f"reference-{first.commitment.hex()}.json" if first else "", {"model": "another"})
     assert owner.step()  # as after a settlement that was overturned since
     assert owner.job.state.reference != first
 

@@ -12,9 +12,9 @@ from web3 import Web3
 
 from aggregator.srs import VerifyingKey, development_srs
 from market.chain.anvil import Anvil
-from market.chain.create2 import PROXY, create2
+from market.chain.create2 import PROXY, create2, proxy_exists
 from market.chain.deployed_code import find_first_block, verify_deployment
-from market.chain.deployment import PROXY_NAME, GasUse, deploy, preview
+from market.chain.deployment import PROXY_NAME, Deployment, GasUse, deploy, preview
 from market.chain.deployment_plan import plan_deployment
 from market.chain.devnet import Devnet
 from market.chain.rpc import connect
@@ -23,7 +23,8 @@ from tests.unit.chain.interception import Request, intercept, refusal, result
 
 KEY: VerifyingKey = development_srs(32).key
 PLAN = plan_deployment(KEY)
-SENDS = len(PLAN.contracts) + 2  # with the transfer to the proxy's signer, and the proxy
+FRESH = plan_deployment(KEY, b"\1" * 32)
+"""For tests that create something: at addresses where no other test has."""
 
 
 class Killed(BaseException):
@@ -32,10 +33,18 @@ class Killed(BaseException):
 
 @pytest.fixture
 def fresh(w3: Web3) -> Iterator[Web3]:
-    """The chain before any deployment, to which it returns."""
+    """The chain as it is, to which it returns."""
     snapshot = w3.manager.request_blocking("evm_snapshot", [])  # type: ignore[arg-type]
     yield w3
     w3.manager.request_blocking("evm_revert", [snapshot])  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def made(chain: Devnet | Anvil) -> Deployment:
+    """A deployment for the tests that only look at it."""
+    w3, deployer = connect(chain.url, expected_chain_id=None), Account.create()
+    chain.fund(deployer.address, 10**18)
+    return deploy(w3, deployer, KEY)
 
 
 @pytest.fixture
@@ -63,56 +72,55 @@ def _dying(sends: int, *, before: bool) -> Any:
 
 
 def _interrupted(w3: Web3, again: Web3, account: LocalAccount, sends: int, *, before: bool) -> None:
+    expected = len(FRESH.contracts) + (0 if proxy_exists(w3) else 1)
     intercept(w3, _dying(sends, before=before))
     with pytest.raises(Killed):
-        deploy(w3, account, KEY)
-    resumed = deploy(again, account, KEY)
-    assert {use.contract for use in resumed.gas} <= {contract.name for contract in PLAN.contracts} | {PROXY_NAME}
-    assert resumed.market == PLAN.market.address
-    verify_deployment(again, PLAN)
-    # Each thing was created once, whoever's run it was: what the chain begins with aside.
-    expected = len(PLAN.contracts) + (0 if again.client_version.startswith("anvil") else 1)
+        deploy(w3, account, KEY, salt=FRESH.salt)
+    resumed = deploy(again, account, KEY, salt=FRESH.salt)
+    assert resumed.market == FRESH.market.address
+    verify_deployment(again, FRESH)
+    # Each thing was created once, in whichever run.
     assert again.eth.get_transaction_count(account.address) == expected
-    assert again.eth.get_code(again.to_checksum_address(resumed.market), resumed.first_block)
-    assert not again.eth.get_code(again.to_checksum_address(resumed.market), resumed.first_block - 1)
+    assert again.eth.get_code(FRESH.market.address, resumed.first_block)
+    assert not again.eth.get_code(FRESH.market.address, resumed.first_block - 1)
 
 
-@pytest.mark.parametrize(("sends", "before"), [(0, False), (9, True)])
-def test_a_deployment_goes_on_after_a_crash(
-    sends: int, before: bool, fresh: Web3, again: Web3, account: LocalAccount
-) -> None:
-    _interrupted(fresh, again, account, sends, before=before)
+def test_a_deployment_goes_on_after_a_crash(fresh: Web3, again: Web3, account: LocalAccount) -> None:
+    _interrupted(fresh, again, account, 9, before=True)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sends", range(16))
+@pytest.mark.parametrize("step", ["transfer to the signer", "proxy", "first rule", "last score", "verifier", "market"])
 @pytest.mark.parametrize("before", [True, False])
-def test_a_deployment_goes_on_after_a_crash_at_any_step(
-    sends: int, before: bool, fresh: Web3, again: Web3, account: LocalAccount
-) -> None:
-    _interrupted(fresh, again, account, sends, before=before)
+def test_a_deployment_goes_on_after_a_crash_at_any_step(step: str, before: bool) -> None:
+    sends = {"transfer to the signer": 0, "proxy": 1, "first rule": 2, "last score": 15, "verifier": 16, "market": 17}
+    with Devnet() as chain:
+        account: LocalAccount = Account.create()
+        chain.fund(account.address, 10**18)
+        w3, again = (connect(chain.url, expected_chain_id=None) for _ in range(2))
+        _interrupted(w3, again, account, sends[step], before=before)
 
 
-def test_the_second_run_sends_nothing_and_finds_the_block(fresh: Web3, account: LocalAccount) -> None:
-    first = deploy(fresh, account, KEY)
-    fresh.manager.request_blocking("evm_mine", [])  # type: ignore[arg-type]
-    sent = fresh.eth.get_transaction_count(account.address)
-    second = deploy(fresh, Account.create(), KEY)  # who pays nothing needs nothing
-    assert fresh.eth.get_transaction_count(account.address) == sent
+def test_the_second_run_sends_nothing_and_finds_the_block(made: Deployment, w3: Web3) -> None:
+    w3.manager.request_blocking("evm_mine", [])  # type: ignore[arg-type]
+    nobody = Account.create()  # who pays nothing needs nothing
+    second = deploy(w3, nobody, KEY)
+    assert w3.eth.get_transaction_count(nobody.address) == 0
     assert second.gas == ()
-    assert (second.market, second.verifier, second.first_block) == (first.market, first.verifier, first.first_block)
-    assert second.code_hashes == first.code_hashes
-    assert preview(fresh, KEY).missing == ()
+    assert (second.market, second.verifier, second.first_block) == (made.market, made.verifier, made.first_block)
+    assert second.code_hashes == made.code_hashes
+    assert preview(w3, KEY).missing == ()
 
 
+@pytest.mark.slow
 def test_gas_is_reported_and_was_foreseen(fresh: Web3, account: LocalAccount) -> None:
     before, told = fresh.eth.get_balance(account.address), list[GasUse]()
-    expected = preview(fresh, KEY)
-    made = deploy(fresh, account, KEY, told=told.append)
+    expected = preview(fresh, KEY, salt=FRESH.salt)
+    made = deploy(fresh, account, KEY, salt=FRESH.salt, told=told.append)
     assert list(made.gas) == told
     used = {use.contract: use for use in made.gas if use.contract != PROXY_NAME}
-    assert list(used) == [contract.name for contract in PLAN.contracts]
-    for contract in PLAN.contracts:
+    assert list(used) == [contract.name for contract in FRESH.contracts]
+    for contract in FRESH.contracts:
         receipt = fresh.eth.get_transaction_receipt(used[contract.name].transaction)  # type: ignore[arg-type]
         assert used[contract.name].gas == receipt["gasUsed"]
         assert used[contract.name].cost_wei == receipt["gasUsed"] * receipt["effectiveGasPrice"]
@@ -122,29 +130,31 @@ def test_gas_is_reported_and_was_foreseen(fresh: Web3, account: LocalAccount) ->
     assert expected.estimated_gas == pytest.approx(sum(use.gas for use in made.gas), rel=0.03)
 
 
+@pytest.mark.slow
 def test_a_stranger_who_is_first_changes_nothing(fresh: Web3, again: Web3, account: LocalAccount) -> None:
     """Between the look at the chain and the transaction somebody else creates the same contract."""
     stranger = Account.create()
     fresh.manager.request_blocking("anvil_setBalance", [stranger.address, hex(10**18)])  # type: ignore[arg-type]
-    raced = PLAN.contracts[1]
+    raced = FRESH.contracts[1]
 
     def race(use: GasUse) -> None:
-        if use.contract == PLAN.contracts[0].name:
-            assert create2(again, stranger, PLAN.salt, raced.creation, raced.name) is not None
+        if use.contract == FRESH.contracts[0].name:
+            assert create2(again, stranger, FRESH.salt, raced.creation, raced.name) is not None
 
-    made = deploy(fresh, account, KEY, told=race)
+    made = deploy(fresh, account, KEY, salt=FRESH.salt, told=race)
     assert raced.name not in {use.contract for use in made.gas}
-    verify_deployment(fresh, PLAN)
+    verify_deployment(fresh, FRESH)
 
 
-@pytest.mark.parametrize("name", ["Mean", "GramVerifier", "Market"])
-@pytest.mark.parametrize("way", ["other code", "another immutable"])
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [("Mean", "other code"), ("Market", "another immutable"), ("GramVerifier", "another immutable")],
+)
 def test_other_code_at_an_address_is_refused_before_anything_is_sent(
-    name: str, way: str, fresh: Web3, account: LocalAccount
+    name: str, way: str, made: Deployment, w3: Web3, account: LocalAccount
 ) -> None:
-    deploy(fresh, account, KEY)
     contract = next(contract for contract in PLAN.contracts if contract.name == name)
-    code = bytearray(fresh.eth.get_code(contract.address))
+    code = bytearray(w3.eth.get_code(contract.address))
     place = contract.artifact.immutables[0][0] if contract.artifact.immutables and way != "other code" else 100
     code[place + 31] ^= 1
 
@@ -154,21 +164,20 @@ def test_other_code_at_an_address_is_refused_before_anything_is_sent(
             return result("0x" + code.hex())
         return ask(method, params)
 
-    intercept(fresh, lie)
-    for look in (lambda: deploy(fresh, account, KEY), lambda: verify_deployment(fresh, PLAN)):
+    intercept(w3, lie)
+    for look in (lambda: deploy(w3, account, KEY), lambda: verify_deployment(w3, PLAN)):
         with pytest.raises(WrongChain, match=f"is not that of {name}") as failure:
             look()
         assert failure.value.details["address"] == contract.address
 
 
 @pytest.mark.parametrize("name", ["Forwarder", "TermsCheck"])
-def test_what_the_market_makes_is_checked_too(name: str, fresh: Web3, account: LocalAccount) -> None:
-    deploy(fresh, account, KEY)
+def test_what_the_market_makes_is_checked_too(name: str, made: Deployment, w3: Web3) -> None:
     address, gone = PLAN.addresses[name], "0x"
-    code = bytearray(fresh.eth.get_code(address))
+    code = bytearray(w3.eth.get_code(address))
     code[-1] ^= 1
     for told, match in ((gone, f"there is no {name}"), ("0x" + code.hex(), f"not that of {name}")):
-        lying = Web3(fresh.provider)
+        lying = Web3(w3.provider)
 
         def lie(ask: Request, method: str, params: Any, told: str = told) -> Any:
             return result(told) if method == "eth_getCode" and params[0] == address else ask(method, params)
@@ -187,8 +196,7 @@ def test_what_the_market_makes_is_checked_too(name: str, fresh: Web3, account: L
         ("scoreOf(bytes32)", "the verifier's score alignment"),
     ],
 )
-def test_contracts_that_name_others_are_refused(what: str, wrong: str, fresh: Web3, account: LocalAccount) -> None:
-    deploy(fresh, account, KEY)
+def test_contracts_that_name_others_are_refused(what: str, wrong: str, made: Deployment, w3: Web3) -> None:
     selector = Web3.to_hex(Web3.keccak(text=what)[:4])
 
     def lie(ask: Request, method: str, params: Any) -> Any:
@@ -196,26 +204,25 @@ def test_contracts_that_name_others_are_refused(what: str, wrong: str, fresh: We
             return result("0x" + "11" * 32)
         return ask(method, params)
 
-    intercept(fresh, lie)
+    intercept(w3, lie)
     with pytest.raises(WrongChain, match=wrong):
-        verify_deployment(fresh, PLAN)
+        verify_deployment(w3, PLAN)
 
 
 def test_who_cannot_pay_for_all_of_it_sends_nothing(fresh: Web3) -> None:
     poor = Account.create()
     fresh.manager.request_blocking("anvil_setBalance", [poor.address, hex(10**15)])  # type: ignore[arg-type]
     with pytest.raises(InsufficientFunds, match="to create 16 contracts") as failure:
-        deploy(fresh, poor, KEY)
+        deploy(fresh, poor, KEY, salt=FRESH.salt)
     assert failure.value.details["has_wei"] == 10**15
     assert fresh.eth.get_transaction_count(poor.address) == 0
 
 
-def test_a_node_without_old_states_gives_a_first_block_that_is_early_enough(fresh: Web3, account: LocalAccount) -> None:
-    made = deploy(fresh, account, KEY)
-    market, head = PLAN.market.address, fresh.eth.block_number
-    assert find_first_block(fresh, market) == made.first_block
+def test_a_node_without_old_states_gives_a_first_block_that_is_early_enough(made: Deployment, w3: Web3) -> None:
+    market, head = PLAN.market.address, w3.eth.block_number
+    assert find_first_block(w3, market) == made.first_block
     for kept, expected in ((head - made.first_block + 1, made.first_block), (0, 0)):
-        pruned = Web3(fresh.provider)
+        pruned = Web3(w3.provider)
 
         def forget(ask: Request, method: str, params: Any, kept: int = kept) -> Any:
             if method == "eth_getCode" and params[1] != "latest" and int(params[1], 16) < head - kept:

@@ -1,4 +1,4 @@
-"""Coverage of the market by the forge tests: ``python -m tests.forge.coverage`` fails below 98 % of lines or branches."""
+"""Coverage of the market by the forge tests: `python -m tests.forge.coverage` fails below 98 % of lines or branches."""
 
 from __future__ import annotations
 

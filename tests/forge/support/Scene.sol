@@ -29,23 +29,26 @@ abstract contract Scene {
     address internal recipient = address(0x5001);
 
     function _deploy() internal {
-        market = IMarket(_create2(_marketCode()));
+        market = IMarket(_make(_marketCode()));
         verifier = new Verifier();
         token = new Token();
     }
 
     /// @dev What is published; of GRAMERCY_FORGE_MARKET, if set: another artifact, or "compiled": what forge compiled.
     function _marketCode() private view returns (bytes memory) {
-        string memory path = vm.envOr("GRAMERCY_FORGE_MARKET", "contracts/artifacts/Market.json");
-        if (keccak256(bytes(path)) == keccak256("compiled")) return vm.getCode("Market.sol:Market");
+        return _codeOf(vm.envOr("GRAMERCY_FORGE_MARKET", "contracts/artifacts/Market.json"), "Market.sol:Market");
+    }
+
+    function _codeOf(string memory path, string memory compiled) internal view returns (bytes memory) {
+        if (keccak256(bytes(path)) == keccak256("compiled")) return vm.getCode(compiled);
         return vm.parseJsonBytes(vm.readFile(path), ".bytecode");
     }
 
-    function _create2(bytes memory code) private returns (address made) {
+    function _make(bytes memory code) internal returns (address made) {
         assembly ("memory-safe") {
             made := create(0, add(code, 32), mload(code))
         }
-        require(made != address(0), "the market was not made");
+        require(made != address(0), "the contract was not made");
     }
 
     function trainer(uint256 i) internal pure returns (address) {

@@ -2,16 +2,13 @@
 pragma solidity 0.8.37;
 
 import {IMarket} from "../../../contracts/interfaces/IMarket.sol";
-import {PayoutsProbe} from "../../contracts/doubles/PayoutsProbe.sol";
-import {Scene} from "../support/Scene.sol";
+import {Split} from "../support/Split.sol";
 
 /// @title Figures of any size: what comes in is split, and nothing is lost or made.
-contract FuzzTest is Scene {
-    PayoutsProbe private probe;
-
+contract FuzzTest is Split {
     function setUp() external {
         _deploy();
-        probe = new PayoutsProbe();
+        _deployProbe();
     }
 
     function testFuzz_DepositsComeBack(uint128 paid, uint128 taken, bool inToken) external {

@@ -1,4 +1,4 @@
-"""challengeSettlement and withdrawReward: a false aggregate voids its round and costs its aggregator bond and place."""
+"""challengeSettlement: a false aggregate voids its round and costs its aggregator bond and place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from web3.contract import Contract
 
-from market.domain import NATIVE_COIN, Phase, RewardWithdrawn, SettlementOverturned
+from market.domain import NATIVE_COIN, Phase, SettlementOverturned, Withdrawn
 from tests.contracts.harness import refused
 from tests.contracts.labels import stranger
 from tests.contracts.scenario import Job, Scene
@@ -64,10 +64,10 @@ def test_a_false_aggregate_voids_its_round_and_everything_goes_where_it_belongs(
     assert job.challenge(scene.outsider, b"evidence") == expected
     assert job.phase is Phase.VOID
     account = scene.client.job_account(job.id)
-    assert (account.escrow, account.refund, account.settled) == (before.escrow + paid, BOND - REWARD, 0)
+    assert (account.escrow, account.used) == (before.escrow + paid, 0)
     assert account.escrow == job.terms.escrow
-    assert scene.chain.call(view.rewardOf(job.id, scene.outsider)) == REWARD
-    assert scene.chain.call(view.bondOf(job.id, aggregator)) == 0
+    free = [scene.client.free_balance(job.terms.token, who) for who in (scene.outsider, scene.owner, aggregator)]
+    assert free == [REWARD, BOND - REWARD, 0]
     assert not scene.chain.call(view.isAggregator(job.id, aggregator))
     for trainer in scene.trainers[:5]:
         assert tuple(scene.chain.call(view.payoutOf(job.id, 1, trainer))) == (0, False)
@@ -98,12 +98,12 @@ def test_a_challenge_comes_within_the_window(scene: Scene, job: Job, switch: Con
 
 
 def test_what_is_overturned_in_the_last_second_is_overturned(scene: Scene, job: Job, switch: Contract) -> None:
-    """And the bond cannot be taken out before: it is locked up to that very second."""
+    """And the bond cannot be freed before: it is held up to that very second."""
     _find_fault(job, switch)
     assert job.latest.settled is not None
     scene.chain.travel_to(job.latest.settled.challenge_end - 1)
-    with refused("Market_BondLocked", jobId=job.id, round=1):
-        job.attempt(job.calls.withdraw_bond(scene.aggregators[0]), scene.aggregators[0])
+    with refused("Market_WrongPhase", jobId=job.id, round=1, phase=Phase.CHALLENGEABLE):
+        job.attempt(job.calls.release(1), scene.aggregators[0])
     job.challenge()
     scene.chain.travel_to(job.latest.settled.challenge_end + 10**6)
     assert job.phase is Phase.VOID
@@ -150,12 +150,13 @@ def test_a_slashed_aggregator_is_out_of_this_job_only(scene: Scene, job: Job, sw
     other.deposit_bond(slashed)
     _find_fault(job, switch)
     job.challenge()
-    for call in (job.calls.deposit_bond(), job.calls.settle(1, job.settlement())):
-        with refused("Market_NotAggregator", jobId=job.id, caller=slashed):
-            job.attempt(call, slashed, 0)
-    with refused("Market_NotBonded", jobId=job.id, aggregator=slashed):
-        job.attempt(job.calls.withdraw_bond(slashed), slashed)
-    other.withdraw_bond(slashed)
+    with refused("Market_NotAggregator", jobId=job.id, caller=slashed):
+        job.attempt(job.calls.settle(1, job.settlement()), slashed)
+    with refused("Market_WrongPhase", jobId=job.id, round=1, phase=Phase.VOID):
+        job.attempt(job.calls.release(1), slashed)
+    other.open_and_commit(other.join_all())
+    other.settle(sender=slashed)
+    assert other.latest.bond == 5
 
 
 def test_an_overturned_round_hands_on_the_scale_it_was_given_and_is_played_again(
@@ -185,8 +186,8 @@ def test_an_overturned_round_frees_its_trainers_at_once(scene: Scene, job: Job, 
     job.challenge()
     for trainer in scene.trainers[:5]:
         job.leave(trainer, stranger(trainer))
-    job.close(scene.owner)  # nobody is in any more
-    assert job.state.refund == job.terms.escrow + BOND - REWARD
+    job.close(scene.owner)
+    assert job.free(scene.owner) == job.terms.escrow + BOND - REWARD
 
 
 def test_final_pay_of_earlier_rounds_is_out_of_reach(scene: Scene, job: Job, switch: Contract) -> None:
@@ -218,12 +219,12 @@ def test_the_bond_is_split_to_the_unit(scene: Scene, switch: Contract, share: in
     _find_fault(job, switch)
     event = job.challenge()
     assert isinstance(event, SettlementOverturned)
-    assert (event.bond, event.reward, job.state.refund) == (BOND, reward, BOND - reward)
+    assert (event.bond, event.reward, job.free(scene.owner)) == (BOND, reward, BOND - reward)
     scene.check()
     if reward:
-        job.withdraw_reward(scene.outsider, stranger("reward"))
+        job.withdraw(scene.outsider, stranger("reward"))
     if reward < BOND:
-        job.withdraw(stranger("owner"))
+        job.withdraw(recipient=stranger("owner"))
     assert scene.chain.balance(stranger("reward")) == reward
     assert scene.chain.balance(stranger("owner")) == BOND - reward
     scene.check()
@@ -245,11 +246,9 @@ def test_without_a_bond_a_challenge_voids_the_round_and_earns_nothing(scene: Sce
     _find_fault(job, switch)
     expected = SettlementOverturned(job.id, 1, scene.outsider, scene.aggregators[0], 0, 0, paid)
     assert job.challenge() == expected
-    with refused("Market_NothingToWithdraw", jobId=job.id):
-        job.attempt(job.calls.withdraw_reward(scene.outsider), scene.outsider)
     with refused("Market_NotAggregator"):
         job.attempt(job.calls.settle(1, job.settlement()), scene.aggregators[0])
-    assert job.state.refund == 0
+    assert job.free(scene.owner) == job.free(scene.outsider) == 0
     scene.check()
 
 
@@ -262,47 +261,23 @@ def test_rewards_add_up_and_are_paid_to_the_unit_and_once(scene: Scene, job: Job
     job.settle(sender=scene.aggregators[1])
     _find_fault(job, switch)
     job.challenge(challenger)
-    assert scene.attempt(job.calls.withdraw_reward(recipient), challenger) == 2 * REWARD
-    expected = RewardWithdrawn(job.id, challenger, 2 * REWARD, recipient)
-    assert job.withdraw_reward(challenger, recipient) == expected
+    assert job.withdraw(challenger, recipient) == Withdrawn(job.terms.token, challenger, 2 * REWARD, recipient)
     assert scene.balance(job.terms.token, recipient) == 2 * REWARD
-    with refused("Market_NothingToWithdraw", jobId=job.id):
-        job.attempt(job.calls.withdraw_reward(recipient), challenger)
+    with refused("Market_InsufficientBalance", account=challenger, amount=1):
+        scene.attempt(scene.withdraw_call(challenger, token=job.terms.token, amount=1), challenger)
 
 
-def test_only_the_challenger_withdraws_its_reward_and_not_to_nobody(scene: Scene, job: Job, switch: Contract) -> None:
-    _find_fault(job, switch)
-    job.challenge(scene.trainers[0])
-    for caller in (scene.outsider, scene.owner, scene.aggregators[0], scene.trainers[1]):
-        with refused("Market_NothingToWithdraw", jobId=job.id):
-            job.attempt(job.calls.withdraw_reward(caller), caller)
-    with refused("Market_ZeroRecipient"):
-        job.attempt(job.calls.withdraw_reward(NATIVE_COIN), scene.trainers[0])
-
-
-def test_a_reward_and_the_owners_part_outlive_the_job(scene: Scene, job: Job, switch: Contract) -> None:
-    _find_fault(job, switch)
-    job.challenge()
-    scene.chain.travel_to(job.terms.deadline + 10**9)
-    job.close()
-    assert job.state.refund == job.terms.escrow + BOND - REWARD
-    job.withdraw_reward(scene.outsider)
-    job.withdraw(stranger("owner"))
-    assert scene.balance(job.terms.token, stranger("owner")) == job.terms.escrow + BOND - REWARD
-
-
-def test_the_owners_part_waits_for_nothing_and_the_rest_of_the_refund_for_the_close(
+def test_the_owners_part_waits_for_nothing_and_the_escrow_for_the_close(
     scene: Scene, job: Job, switch: Contract
 ) -> None:
     _find_fault(job, switch)
     job.challenge()
-    job.withdraw(stranger("now"))
+    job.withdraw(recipient=stranger("now"))
     assert scene.balance(job.terms.token, stranger("now")) == BOND - REWARD
-    with refused("Market_NothingToWithdraw", jobId=job.id):
-        job.attempt(job.calls.withdraw(scene.owner), scene.owner)
-    scene.chain.travel_to(job.terms.deadline)
+    scene.chain.travel_to(job.terms.deadline + 10**9)
     job.close()
-    job.withdraw(stranger("then"))
+    job.withdraw(recipient=stranger("then"))
+    job.withdraw(scene.outsider)
     assert scene.balance(job.terms.token, stranger("then")) == job.terms.escrow
 
 
@@ -321,7 +296,7 @@ def test_when_all_aggregators_are_slashed_everybody_still_gets_out(scene: Scene,
         job.leave(trainer)
     job.close(scene.owner)
     job.withdraw()
-    job.withdraw_reward(scene.outsider)
+    job.withdraw(scene.outsider)
     assert job.state.liabilities == 0
     assert scene.balance(job.terms.token, scene.market.address) == 0
 
@@ -334,7 +309,7 @@ def test_who_is_owner_aggregator_and_challenger_in_one_gains_nothing(scene: Scen
     )
     trainers = job.join_all()
     job.deposit_bond(trio)
-    deposited = job.state.liabilities
+    deposited = job.state.liabilities + BOND
     job.open_and_commit(trainers)
     job.settle(sender=trio)
     job.travel_to(Phase.FINAL)
@@ -343,9 +318,8 @@ def test_who_is_owner_aggregator_and_challenger_in_one_gains_nothing(scene: Scen
     job.settle(sender=trio)
     _find_fault(job, switch)
     job.challenge(trio)
-    assert job.state.liabilities == deposited
-    job.withdraw_reward(trio, stranger("trio"))
-    job.withdraw(stranger("trio"))
+    assert job.state.liabilities + job.free(trio) == deposited
+    job.withdraw(trio, stranger("trio"))
     assert scene.chain.balance(stranger("trio")) == BOND
     for trainer in trainers:
         owed = job.state.claimable(trainer, scene.chain.now)
@@ -353,7 +327,7 @@ def test_who_is_owner_aggregator_and_challenger_in_one_gains_nothing(scene: Scen
             job.claim(trainer, list(owed), stranger("trainers"))
         job.leave(trainer, stranger("trainers"))
     job.close(trio)
-    job.withdraw(stranger("escrow"))
+    job.withdraw(recipient=stranger("escrow"))
     stakes = deposited - job.terms.escrow - BOND
     assert scene.chain.balance(stranger("trainers")) == stakes + earned
     assert scene.chain.balance(stranger("escrow")) == job.terms.escrow - earned
@@ -370,6 +344,8 @@ def test_a_rigged_verifier_takes_the_pay_of_a_round_and_its_bond_and_nothing_els
     for aggregator in scene.aggregators:
         job.deposit_bond(aggregator)
         sound.deposit_bond(aggregator)
+    sound.open_and_commit(trainers)
+    sound.settle(sender=scene.aggregators[0])
     job.open_and_commit(trainers)
     job.settle(replace(job.settlement(), payouts=(1, 2, 3, 4, 5)))
     job.travel_to(Phase.FINAL)
@@ -378,8 +354,8 @@ def test_a_rigged_verifier_takes_the_pay_of_a_round_and_its_bond_and_nothing_els
     backing = sound.state.liabilities
     job.challenge(scene.owner)
     assert sound.state.liabilities == backing
-    assert job.state.bonds == {scene.aggregators[1]: BOND}
-    assert job.state.refund == BOND
+    assert (job.free(scene.aggregators[0]), job.free(scene.aggregators[1])) == (0, 2 * BOND)
+    assert job.free(scene.owner) == BOND
     assert sum(job.state.stakes.values()) == sum(100 + 7 * i for i in range(5))
     for place, trainer in enumerate(trainers):
         job.claim(trainer, [1], stranger(trainer))
@@ -392,7 +368,7 @@ def test_a_verifier_that_reverts_or_burns_gas_can_find_no_fault_and_blocks_nobod
     job.deposit_bond()
     job.open_and_commit(job.join_all())
     job.travel_to(Phase.VOID)
-    job.withdraw_bond()
+    job.withdraw(scene.aggregators[0])
     for trainer in scene.trainers[:5]:
         job.leave(trainer)
     scene.check()

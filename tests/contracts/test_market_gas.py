@@ -14,7 +14,7 @@ from web3.contract.contract import ContractFunction
 from aggregator.products import Products, pack_products
 from aggregator.proofs.statement import Witness
 from aggregator.settlement import settle
-from market.domain import Phase
+from market.domain import NATIVE_COIN, Phase
 from tests.contracts.calls import escrow_value
 from tests.contracts.harness import TRANSACTION_GAS_CAP
 from tests.contracts.labels import cid, point
@@ -49,20 +49,17 @@ class _Meter:
         receipt = self.scene.chain.send(function, sender=sender, value=value)
         name = str(function.fn_name)
         self.used[name] = max(self.used.get(name, 0), receipt["gasUsed"])
-        for job in self.scene.jobs:
-            for event in self.scene.client.decode_logs(receipt["logs"]):
-                job.feed(event)
+        self.scene.feed(receipt["logs"])
 
 
 def _metered_job(scene: Scene, count: int, **changes: Any) -> tuple[_Meter, Job, Sequence[str]]:
     meter = _Meter(scene)
     terms = scene.terms(**changes)
-    with scene.chain.undone():
-        meter.send(scene.create_call(terms), scene.owner, escrow_value(terms))
-    job = scene.create(**changes)
+    meter.send(scene.create_call(terms), scene.owner, escrow_value(terms))
+    job = scene.jobs[-1]
     bond = job.terms.aggregator_bond
     for aggregator in scene.aggregators[: 2 if bond else 0]:
-        meter.send(job.calls.deposit_bond(), aggregator, bond)
+        meter.send(scene.market.functions.deposit(NATIVE_COIN, bond, b""), aggregator, bond)
     trainers = scene.trainers[:count]
     for i, trainer in enumerate(trainers):
         meter.send(job.calls.join(100 + i), trainer, 100 + i)
@@ -86,20 +83,33 @@ def test_gas_of_each_entry_point(scene: Scene) -> None:
         scene, 8, rounds=1, verifier=verifier.address, aggregator_bond=500, challenger_share_bps=2_500
     )
     _challenge(meter, job, verifier)
-    meter.send(job.calls.withdraw_reward(scene.outsider), scene.outsider)
-    meter.send(job.calls.withdraw(scene.owner), scene.owner)
+    meter.send(scene.withdraw_call(scene.outsider), scene.outsider)
+    for trainer in trainers[:2]:
+        meter.send(job.calls.name(scene.outsider), trainer)
     job.open_and_commit(trainers)
-    job.settle(sender=scene.aggregators[1])
+    meter.send(job.calls.settle(2, job.settlement(excluded=[0])), scene.aggregators[1])
+    job.deposit_bond(scene.outsider)
+    again = job.calls.settle(2, job.settlement())
+    replaced = scene.chain.send(again, sender=scene.outsider)
+    scene.feed(replaced["logs"])
+    meter.used["settleRound, again"] = replaced["gasUsed"]
+    slashed = job.latest.commits[1]
+    scene.chain.send(verifier.functions.setOutOfRange(job.id, 2, slashed.commitment, True))
+    meter.send(job.calls.challenge_update(2, 1), scene.owner)
     job.travel_to(Phase.FINAL)
-    meter.send(job.calls.withdraw_bond(scene.aggregators[1]), scene.aggregators[1])
+    meter.send(job.calls.release(2), scene.outsider)
+    deposit = job.state.extension_deposit(2, job.terms.round_budget, scene.chain.now)
+    meter.send(job.calls.extend(2, job.terms.round_budget, job.terms.deadline), scene.owner, deposit)
+    meter.send(job.calls.stop(), scene.owner)
     meter.send(scene.market.functions.publishKey(b"\1" * 32), scene.aggregators[0])
     for trainer, amount in job.latest.payouts.items():
         if amount:
             meter.send(job.calls.claim([2], trainer), trainer)
     meter.send(job.calls.close(), scene.outsider)
-    meter.send(job.calls.withdraw(scene.owner), scene.owner)
-    for trainer in trainers:
+    meter.send(scene.withdraw_call(scene.owner), scene.owner)
+    for trainer in list(job.state.stakes):
         meter.send(job.calls.leave(trainer), trainer)
+    print(meter.used)
     assert set(meter.used) == set(AT_MOST)
     assert not {name: used for name, used in meter.used.items() if not 0.95 * AT_MOST[name] < used <= AT_MOST[name]}
 

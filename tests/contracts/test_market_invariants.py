@@ -37,17 +37,12 @@ def _everybody_out(job: Job) -> int:
     for trainer in list(job.state.stakes):
         recipients.append(stranger((job.id, "stake", trainer)))
         job.leave(trainer, recipients[-1])
-    for aggregator in list(job.state.bonds):
-        recipients.append(stranger((job.id, "bond", aggregator)))
-        job.withdraw_bond(aggregator, recipients[-1])
-    for challenger in list(job.state.rewards):
-        recipients.append(stranger((job.id, "reward", challenger)))
-        job.withdraw_reward(challenger, recipients[-1])
     if not job.state.closed:
         job.close(scene.owner)
-    if job.state.refund:
-        recipients.append(stranger((job.id, "refund")))
-        job.withdraw(recipients[-1])
+    for account in (*scene.aggregators, scene.outsider, job.state.owner):
+        if job.free(account):
+            recipients.append(stranger((job.id, "balance", account)))
+            job.withdraw(account, recipients[-1])
     return sum(scene.balance(job.terms.token, recipient) for recipient in recipients)
 
 
@@ -169,7 +164,7 @@ def test_invariant_05_dust_stays_below_a_unit_a_trainer_and_returns_to_the_owner
     total = 2 * budget - sum(state.settled.paid for state in job.state.rounds if state.settled)
     job.close()
     if total:
-        job.withdraw(stranger("owner"))
+        job.withdraw(recipient=stranger("owner"))
     assert scene.chain.balance(stranger("owner")) == total
     scene.check()
 
@@ -218,11 +213,11 @@ def test_invariant_07_a_slash_is_the_bond_and_goes_where_the_job_says(scene: Sce
     slash = job.latest.overturned
     assert slash is not None
     assert slash.bond == job.terms.aggregator_bond
-    assert slash.reward == job.state.rewards.get(scene.outsider, 0) == 501 * share // 10_000
-    assert job.state.refund == slash.bond - slash.reward
-    assert list(job.state.bonds) == [scene.aggregators[1]]
+    assert slash.reward == job.free(scene.outsider) == 501 * share // 10_000
+    assert job.free(scene.owner) == slash.bond - slash.reward
+    assert [job.free(account) for account in scene.aggregators] == [0, 501]
     assert job.state.escrow == job.terms.escrow
-    assert job.state.liabilities == held == scene.balance(token, scene.market.address)
+    assert job.state.liabilities + scene.accounts.owed(token) == held == scene.balance(token, scene.market.address)
     assert _everybody_out(job) == held
     assert scene.balance(token, scene.market.address) == 0
     scene.check()
@@ -237,20 +232,22 @@ def test_invariant_08_a_bond_stays_within_reach_while_its_settlement_can_be_chal
     assert job.latest.settled is not None
     end = job.latest.settled.challenge_end
     while scene.chain.now < end:
-        with refused("Market_BondLocked", round=1):
-            job.attempt(job.calls.withdraw_bond(settler), settler)
-        with refused("Market_AlreadyBonded"):
-            job.attempt(job.calls.deposit_bond(), settler, 501)
-        with scene.chain.undone():
-            before = job.state
+        with refused("Market_WrongPhase", phase=Phase.CHALLENGEABLE):
+            job.attempt(job.calls.release(1), settler)
+        for call in (job.calls.open(), job.calls.close()):
+            with refused("Market_WrongPhase", phase=Phase.CHALLENGEABLE):
+                job.attempt(call, scene.owner)
+        with refused("Market_InsufficientBalance", account=settler, amount=501):
+            scene.attempt(scene.withdraw_call(settler, amount=501), settler)
+        with scene.undone():
             event = job.challenge()
             assert isinstance(event, SettlementOverturned)
             assert event.bond == 501
-        job.state = before
         scene.chain.travel_to(min(scene.chain.now + 7, end) if scene.chain.now < end - 1 else end)
     with refused("Market_WrongPhase", phase=Phase.FINAL):
         job.attempt(job.calls.challenge(1), scene.outsider)
-    job.withdraw_bond(settler)
+    job.release()
+    job.withdraw(settler)
 
 
 def _bonded(scene: Scene, **changes: Any) -> tuple[Job, Contract]:
@@ -273,22 +270,25 @@ def test_invariant_09_nobody_else_moves_a_balance(scene: Scene) -> None:
     job.travel_to(Phase.VOID)
     _play(job, trainers, scene.aggregators[1])
     job.close()
+    token, free = job.terms.token, {who: job.free(who) for who in (scene.trainers[9], scene.owner)}
+    assert all(free.values())
+    for caller in (scene.outsider, scene.aggregators[0], trainers[0]):
+        with refused("Market_InsufficientBalance", token=token, account=caller, amount=1):
+            scene.attempt(scene.withdraw_call(caller, amount=1), caller)
     for caller in (scene.outsider, scene.aggregators[0], scene.owner):
         for call, error in (
-            (job.calls.withdraw_bond(caller), "Market_NotBonded"),
-            (job.calls.withdraw_reward(caller), "Market_NothingToWithdraw"),
             (job.calls.leave(caller), "Market_NotTrainer"),
             (job.calls.claim([3], caller), "Market_NothingToClaim"),
         ):
             with refused(error):
                 job.attempt(call, caller)
-    for caller in (scene.outsider, *scene.aggregators, *trainers):
-        with refused("Market_NotOwner"):
-            job.attempt(job.calls.withdraw(caller), caller)
+    for call in (job.calls.extend(9, 10**9, 1 << 40), job.calls.stop()):
+        with refused("Market_NotOwner", caller=scene.outsider):
+            job.attempt(call, scene.outsider)
     scene.check()
 
 
-def test_invariant_12_a_round_has_one_settlement_and_it_never_changes(scene: Scene) -> None:
+def test_invariant_12_a_settlement_gives_way_to_more_trainers_only_and_never_once_it_is_final(scene: Scene) -> None:
     job = scene.create(verifier=scene.chain.deploy("PermissiveVerifier").address)
     trainers = job.join_all()
     job.open_and_commit(trainers)
@@ -299,7 +299,7 @@ def test_invariant_12_a_round_has_one_settlement_and_it_never_changes(scene: Sce
         if phase is Phase.FINAL:
             job.travel_to(phase)
         for caller in scene.aggregators:
-            with refused("Market_WrongPhase", jobId=job.id, round=1, phase=phase):
+            with refused("Market_WrongPhase" if phase is Phase.FINAL else "Market_NotSuperset", jobId=job.id, round=1):
                 job.attempt(other, caller)
     job.open_and_commit(trainers)
     job.settle(replace(job.settlement(), payouts=(0, 0, 0, 0, 7)))
@@ -375,11 +375,13 @@ def test_invariant_18_calls_of_third_parties_change_no_exit_and_no_deadline(scen
         job.calls.claim([1], scene.outsider),
         job.calls.claim([], scene.outsider),
         job.calls.leave(trainers[0]),
-        job.calls.withdraw(scene.outsider),
-        job.calls.deposit_bond(),
-        job.calls.withdraw_bond(scene.outsider),
+        job.calls.name(scene.outsider),
+        job.calls.release(1),
         job.calls.challenge(1),
-        job.calls.withdraw_reward(scene.outsider),
+        job.calls.challenge_update(1, 0),
+        job.calls.extend(9, 10**9, 1 << 40),
+        job.calls.stop(),
+        scene.withdraw_call(scene.outsider, amount=1),
     ]
     for phase in (None, Phase.SETTLING, Phase.VOID):
         if phase is not None:
@@ -433,9 +435,10 @@ def test_invariant_26_nobody_has_power_over_a_market(scene: Scene) -> None:
         if entry["type"] == "function" and entry["stateMutability"] not in ("view", "pure")
     }
     assert changing == {
-        *("createJob", "joinJob", "leaveJob", "commitReference", "openRound", "commitUpdate"),
-        *("settleRound", "claim", "closeJob", "withdrawRefund"),
-        *("postBond", "withdrawBond", "publishKey", "challengeSettlement", "withdrawReward"),
+        *("createJob", "extendJob", "stopJob", "closeJob", "commitReference", "openRound"),
+        *("joinJob", "leaveJob", "nameAggregator", "commitUpdate", "claim"),
+        *("settleRound", "releaseBond", "challengeSettlement", "challengeUpdate"),
+        *("deposit", "withdraw", "publishKey"),
     }
     assert not [entry for entry in artifact("Market")["abi"] if entry["type"] == "constructor"]
 

@@ -8,8 +8,7 @@ from functools import partial
 import pytest
 from web3.contract import Contract
 
-from market import rounds
-from market.domain import NATIVE_COIN, BondPosted, Phase
+from market.domain import NATIVE_COIN, Phase
 from tests.contracts.calls import calldata
 from tests.contracts.harness import refused
 from tests.contracts.labels import stranger
@@ -88,9 +87,11 @@ _ON_THE_WAY = {"open", "settling", "settling with too few", "final", "opened at 
 
 
 def _end(job: Job) -> int:
-    """Return when everybody can be out at the latest: the deadline and one round's windows."""
+    """Return when everybody can be out at the latest: the deadline, one round's windows, and one more for each of the f
+    trainers that a settlement left out."""
     terms = job.terms
-    return terms.deadline + terms.commit_seconds + terms.settle_seconds + terms.challenge_seconds
+    windows = (terms.byzantine + 1) * terms.challenge_seconds
+    return terms.deadline + terms.commit_seconds + terms.settle_seconds + windows
 
 
 def _trainer_out(job: Job, trainer: str) -> int:
@@ -103,37 +104,30 @@ def _trainer_out(job: Job, trainer: str) -> int:
     return job.scene.balance(job.terms.token, recipient)
 
 
-def _owner_out(job: Job) -> int:
-    owner, recipient = job.state.created.owner, stranger((job.id, "owner"))
-    if not job.state.closed:
-        job.close(owner)
-    if job.state.refund:
-        job.withdraw(recipient)
-    return job.scene.balance(job.terms.token, recipient)
-
-
-def _aggregator_out(job: Job, aggregator: str) -> int:
-    recipient = stranger((job.id, aggregator))
-    job.withdraw_bond(aggregator, recipient)
-    return job.scene.balance(job.terms.token, recipient)
-
-
-def _challenger_out(job: Job) -> int:
-    recipient = stranger((job.id, "challenger"))
-    job.withdraw_reward(job.scene.outsider, recipient)
-    return job.scene.balance(job.terms.token, recipient)
+def _balance_out(job: Job, account: str) -> int:
+    """Take an account's free balance out, with what its own calls alone add to it; return what it got."""
+    scene, recipient = job.scene, stranger((job.id, "balance", account))
+    now = scene.chain.now
+    for number in job.state.releasable(account, now):
+        job.send(job.calls.release(number), account)
+    if account == job.state.owner and not job.state.closed:
+        job.close(account)
+    if job.free(account):
+        job.withdraw(account, recipient)
+    return scene.balance(job.terms.token, recipient)
 
 
 def _ways_out(job: Job) -> list[tuple[Callable[[], int], int]]:
     """Return for each party how it takes its own out by itself, and how much that has to be."""
-    state, now = job.state, job.scene.chain.now
+    state, now, scene = job.state, job.scene.chain.now, job.scene
     ways: list[tuple[Callable[[], int], int]] = [
         (partial(_trainer_out, job, trainer), stake + sum(state.claimable(trainer, now).values()))
         for trainer, stake in state.stakes.items()
     ]
-    ways += [(partial(_aggregator_out, job, account), bond) for account, bond in state.bonds.items()]
-    ways += [(partial(_challenger_out, job), reward) for reward in state.rewards.values()]
-    return [*ways, (partial(_owner_out, job), state.escrow + state.refund)]
+    for account in (scene.outsider, *scene.aggregators):
+        bonds = sum(state.releasable(account, now).values())
+        ways.append((partial(_balance_out, job, account), job.free(account) + bonds))
+    return [*ways, (partial(_balance_out, job, state.owner), state.escrow + job.free(state.owner))]
 
 
 @pytest.mark.parametrize("native", [True, False], ids=["coin", "token"])
@@ -150,15 +144,14 @@ def test_invariant_14_each_party_alone_gets_its_own_out(scene: Scene, state: str
     trainers = job.join_all()
     STATES[state](job, trainers)
     scene.chain.travel_to(max(_end(job), scene.chain.now))
-    before, ways = job.state, _ways_out(job)
-    assert sum(amount for _, amount in ways) == before.liabilities
-    assert bool(before.rewards) == ("overturned" in state)
+    ways = _ways_out(job)
+    assert sum(amount for _, amount in ways) == job.state.liabilities + scene.accounts.owed(token)
+    assert bool(job.free(scene.outsider)) == ("overturned" in state)
     for way_out, amount in (ways[0], *ways[len(trainers) - 1 :]):
-        with scene.chain.undone():
+        with scene.undone():
             assert way_out() == amount
-        job.state = before
-    for way_out, amount in ways[::-1]:  # and all of them, in whatever order
-        assert way_out() == amount
+    for way_out, _ in ways[::-1]:  # and all of them, in whatever order: to close a job frees the bond in it
+        way_out()
     scene.check()
     assert scene.balance(token, scene.market.address) == 0
 
@@ -174,7 +167,7 @@ def test_invariant_14_nobody_can_put_the_end_off(scene: Scene) -> None:
     assert scene.chain.now <= _end(job)
     for trainer in trainers:
         assert _trainer_out(job, trainer) > 0
-    assert _owner_out(job) == job.terms.escrow
+    assert _balance_out(job, scene.owner) == job.terms.escrow
 
 
 def test_invariant_15_an_absent_aggregator_costs_nothing(scene: Scene) -> None:
@@ -183,10 +176,10 @@ def test_invariant_15_an_absent_aggregator_costs_nothing(scene: Scene) -> None:
     job.open_and_commit(trainers)
     job.travel_to(Phase.VOID)
     assert job.state.escrow == job.terms.escrow
+    stakes = job.state.stakes
     with scene.undone():
         for trainer in trainers:
-            assert _trainer_out(job, trainer) == before.stakes[trainer]
-    job.state = before
+            assert _trainer_out(job, trainer) == stakes[trainer]
     for _ in range(job.terms.rounds):  # the budget rolls on: all promised rounds can still be settled
         job.play_round(trainers)
     assert len(job.state.settled_rounds) == job.terms.rounds
@@ -202,14 +195,14 @@ def test_invariant_15_absent_and_slashed_aggregators_cost_the_others_nothing_mor
     for number in range(1, 4):
         scene.chain.send(verifier.functions.setFalse(job.id, number, True))
     job.play_to_overturned(trainers)
-    job.open_and_commit(trainers)  # the other one never posted a bond: nobody can settle
+    job.open_and_commit(trainers)  # the other one has no bond to give: nobody can settle
     job.travel_to(Phase.VOID)
     assert job.state.escrow == job.terms.escrow
     scene.chain.travel_to(job.terms.deadline)
-    assert _owner_out(job) == job.terms.escrow + 375
+    assert _balance_out(job, scene.owner) == job.terms.escrow + 375
     for trainer in trainers:
         assert _trainer_out(job, trainer) > 0
-    assert _challenger_out(job) == 125
+    assert _balance_out(job, scene.outsider) == 125
     scene.check()
     assert scene.chain.balance(scene.market.address) == 0
 
@@ -237,9 +230,7 @@ def _refused_payment(hostile: Contract, job: Job, call: str) -> None:
     calls = {
         "claim": job.calls.claim([1], address),
         "leave": job.calls.leave(address),
-        "withdraw": job.calls.withdraw(address),
-        "withdraw bond": job.calls.withdraw_bond(address),
-        "withdraw reward": job.calls.withdraw_reward(address),
+        "withdraw": job.scene.withdraw_call(address, token=job.terms.token),
     }
     reverting = any(entry.get("name") == "Reverting_NoCoins" for entry in hostile.abi)
     with refused("Reverting_NoCoins" if reverting else "FailedCall"):
@@ -258,7 +249,9 @@ def test_invariant_17_a_hostile_trainer_blocks_nobody(scene: Scene, hostile: Con
     job.play_round([hostile.address, *trainers])
     for trainer in trainers:
         assert _trainer_out(job, trainer) > 0
-    assert _owner_out(job) == job.terms.escrow - sum(s.settled.paid for s in job.state.rounds if s.settled)
+    assert _balance_out(job, scene.owner) == job.terms.escrow - sum(
+        s.settled.paid for s in job.state.rounds if s.settled
+    )
     job.claim(hostile.address, [1], stranger("friend"))
     job.leave(hostile.address, stranger("friend"))
     assert scene.chain.balance(stranger("friend")) == owed + 100
@@ -274,8 +267,8 @@ def test_invariant_17_a_hostile_owner_blocks_nobody(scene: Scene, hostile: Contr
     _refused_payment(hostile, job, "withdraw")
     for trainer in trainers:
         assert _trainer_out(job, trainer) > 0
-    refund = job.state.refund
-    job.withdraw(stranger("friend"))
+    refund = job.free(hostile.address)
+    job.withdraw(recipient=stranger("friend"))
     assert scene.chain.balance(stranger("friend")) == refund
     scene.check()
     assert scene.chain.balance(scene.market.address) == 0
@@ -284,36 +277,28 @@ def test_invariant_17_a_hostile_owner_blocks_nobody(scene: Scene, hostile: Contr
 def test_invariant_17_a_hostile_aggregator_and_a_hostile_challenger_block_nobody(
     scene: Scene, hostile: Contract
 ) -> None:
-    """One contract that takes no coins settles, is slashed by its own challenge, and posts a bond elsewhere."""
+    """One contract that takes no coins settles, is slashed by its own challenge, and keeps a free balance."""
     verifier = scene.chain.deploy("FaultSwitchVerifier")
     parties = [hostile.address, *scene.aggregators]
-    jobs = [
-        scene.create(verifier=verifier.address, aggregators=parties, aggregator_bond=500, challenger_share_bps=2_500)
-        for _ in range(2)
-    ]
-    for job in jobs:
-        # a receiver that reverts gets its coins by force: its own calls bring them along
-        scene.chain.send(
-            hostile.functions.perform(scene.market.address, 500, calldata(job.calls.deposit_bond())), value=500
-        )
-        job.state = rounds.apply(job.state, BondPosted(job.id, hostile.address, 500))
-        job.deposit_bond(scene.aggregators[0])
-    job, other = jobs
+    job = scene.create(verifier=verifier.address, aggregators=parties, aggregator_bond=500, challenger_share_bps=2_500)
+    # a receiver that reverts gets its coins by force: its own calls bring them along
+    deposit = scene.market.functions.deposit(NATIVE_COIN, 1_000, b"")
+    perform = hostile.functions.perform(scene.market.address, 1_000, calldata(deposit))
+    scene.feed(scene.chain.send(perform, value=1_000)["logs"])
+    job.deposit_bond(scene.aggregators[0])
     trainers = job.join_all()
     job.open_and_commit(trainers)
     job.settle(sender=hostile.address)
     scene.chain.send(verifier.functions.setFalse(job.id, 1, True))
     job.challenge(hostile.address)
-    _refused_payment(hostile, job, "withdraw reward")
-    _refused_payment(hostile, other, "withdraw bond")
+    _refused_payment(hostile, job, "withdraw")
     job.play_round(trainers)
     for trainer in trainers:
         assert _trainer_out(job, trainer) > 0
-    assert _aggregator_out(job, scene.aggregators[0]) == 500
+    assert _balance_out(job, scene.aggregators[0]) == 500
     scene.chain.travel_to(job.terms.deadline)
-    assert _owner_out(job) > 0
-    job.withdraw_reward(hostile.address, stranger("friend"))
-    other.withdraw_bond(hostile.address, stranger("friend"))
+    assert _balance_out(job, scene.owner) > 0
+    job.withdraw(hostile.address, stranger("friend"))
     assert scene.chain.balance(stranger("friend")) == 125 + 500
     scene.check()
 

@@ -39,17 +39,18 @@ def _guarded(scene: Scene, job_id: int, wallet: Contract) -> list[ContractFuncti
     calls = Calls(scene.market, job_id)
     words = (bytes(32), bytes(32), bytes(32))
     settlement: tuple[Any, ...] = (0, [], [], b"", [], [], [], 0, *words, cid(1), 0, (b"", b"", b"", b""))
+    functions = scene.market.functions
     return [
-        scene.market.functions.createJob(encode_terms(scene.terms()), list(scene.aggregators), cid(1)),
+        functions.createJob(encode_terms(scene.terms()), list(scene.aggregators), cid(1), b""),
+        calls.extend(9, 10**7, 1 << 40),
         calls.join(100),
         calls.leave(wallet.address),
-        scene.market.functions.settleRound(job_id, 1, settlement, b""),
+        functions.settleRound(job_id, 1, settlement, b""),
         calls.claim([1], wallet.address),
-        calls.withdraw(wallet.address),
-        calls.deposit_bond(),
-        calls.withdraw_bond(wallet.address),
         calls.challenge(1),
-        calls.withdraw_reward(wallet.address),
+        calls.challenge_update(1, 0),
+        functions.deposit(NATIVE_COIN, 1, b""),
+        functions.withdraw(NATIVE_COIN, 1, wallet.address),
     ]
 
 
@@ -143,62 +144,49 @@ def test_invariant_20_a_job_closed_while_it_is_being_paid_for_still_balances(sce
     _arm(scene, wallet, [scene.market.functions.closeJob(1), *_guarded(scene, 1, wallet)])
     scene.send(scene.create_call(terms), wallet.address)
     assert _answers(scene, wallet) == [""] + [GUARD] * GUARDED
-    assert scene.chain.call(scene.market.functions.job(1))[5:] == (0, terms.escrow)
+    assert scene.chain.call(scene.market.functions.job(1))[5] == 0
+    assert scene.free(wallet.address, token) == terms.escrow
     assert scene.balance(token, scene.market.address) == terms.escrow
 
 
-def _bonded_by_wallet(scene: Scene, token: str, wallet: Contract) -> tuple[Job, Contract]:
-    """Give a job in whose first round the wallet can settle, and the verifier that finds fault when told."""
-    verifier = scene.chain.deploy("FaultSwitchVerifier")
-    job = scene.create(
-        aggregators=[wallet.address, *scene.aggregators],
-        token=token,
-        verifier=verifier.address,
-        aggregator_bond=500,
-        challenger_share_bps=2_500,
-    )
+def test_invariant_20_no_reentry_while_a_deposit_is_taken(scene: Scene) -> None:
+    token = _token(scene, "callback token")
+    wallet = scene.wallet("ReenteringReceiver")
+    job = scene.create(token=token)
+    scene.fund(token, wallet.address, 1_000)
+    _hook(scene, wallet, token)
+    _arm(scene, wallet, _guarded(scene, job.id, wallet))
+    scene.send(scene.market.functions.deposit(token, 500, b""), wallet.address)
+    assert _answers(scene, wallet) == [GUARD] * GUARDED
+    assert (scene.balance(token, wallet.address), scene.free(wallet.address, token)) == (500, 500)
+    scene.check()
+
+
+def test_invariant_20_no_reentry_while_an_extension_is_paid_for(scene: Scene) -> None:
+    token = _token(scene, "callback token")
+    wallet = scene.wallet("ReenteringReceiver")
+    job = scene.create(token=token, owner=wallet.address)
+    _hook(scene, wallet, token)
+    _arm(scene, wallet, _guarded(scene, job.id, wallet))
+    job.extend(rounds=3)
+    assert _answers(scene, wallet) == [GUARD] * GUARDED
+    assert job.state.escrow == 3 * job.terms.round_budget
+    scene.check()
+
+
+def test_invariant_20_no_reentry_while_a_balance_is_withdrawn(scene: Scene, token: str, wallet: Contract) -> None:
+    """It cannot back a settlement while it is on its way out, either; opening a round is harmless, and so free."""
+    job = scene.create(aggregators=[wallet.address, *scene.aggregators], token=token, aggregator_bond=500)
     if token == NATIVE_COIN:
         scene.chain.send_raw({"to": wallet.address}, value=500)
     job.deposit_bond(wallet.address)
     job.open_and_commit(job.join_all())
-    scene.chain.send(verifier.functions.setFalse(job.id, 1, True))
-    return job, verifier
-
-
-def test_invariant_20_no_reentry_while_a_bond_is_taken(scene: Scene) -> None:
-    token = _token(scene, "callback token")
-    wallet = scene.wallet("ReenteringReceiver")
-    job = scene.create(token=token, aggregators=[wallet.address], aggregator_bond=500)
-    scene.fund(token, wallet.address, 1_000)
-    _hook(scene, wallet, token)
-    _arm(scene, wallet, _guarded(scene, job.id, wallet))
-    job.send(job.calls.deposit_bond(), wallet.address)
-    assert _answers(scene, wallet) == [GUARD] * GUARDED
-    assert scene.balance(token, wallet.address) == 500
-    scene.check()
-
-
-def test_invariant_20_no_reentry_while_a_bond_is_returned(scene: Scene, token: str, wallet: Contract) -> None:
-    job, _ = _bonded_by_wallet(scene, token, wallet)
-    settle = job.calls.settle(1, job.settlement())
-    _arm(scene, wallet, [*_guarded(scene, job.id, wallet), settle])
+    _arm(scene, wallet, [*_guarded(scene, job.id, wallet), job.calls.settle(1, job.settlement())])
     before = scene.balance(token, wallet.address)
-    job.withdraw_bond(wallet.address)
-    assert _answers(scene, wallet) == [GUARD] * (GUARDED + 1)  # or it would settle while its bond is on its way out
+    job.withdraw(wallet.address)
+    assert _answers(scene, wallet) == [GUARD] * (GUARDED + 1)
     assert scene.balance(token, wallet.address) - before == 500
-    scene.check()
-
-
-def test_invariant_20_no_reentry_while_a_reward_is_withdrawn(scene: Scene, token: str, wallet: Contract) -> None:
-    job, _ = _bonded_by_wallet(scene, token, wallet)
-    job.settle(sender=wallet.address)
-    job.challenge(wallet.address)  # its own fault: it keeps the challenger's share
-    _arm(scene, wallet, [*_guarded(scene, job.id, wallet), job.calls.open()])
-    before = scene.balance(token, wallet.address)
-    events = scene.send(job.calls.withdraw_reward(wallet.address), wallet.address)
-    assert [type(event).__name__ for event in events] == ["RewardWithdrawn", "RoundOpened"]  # harmless, and so free
-    assert _answers(scene, wallet) == [GUARD] * GUARDED + [""]
-    assert scene.balance(token, wallet.address) - before == 125
+    assert job.free(wallet.address) == 0
     scene.check()
 
 
@@ -206,11 +194,11 @@ def _views(scene: Scene, job: Job, account: str) -> list[ContractFunction]:
     view = scene.market.functions
     return [
         *(view.job(job.id), view.stakeOf(job.id, account), view.payoutOf(job.id, 1, account), view.phase(job.id, 1)),
-        *(view.bondOf(job.id, account), view.rewardOf(job.id, account), view.isAggregator(job.id, account)),
+        *(view.balanceOf(job.terms.token, account), view.isAggregator(job.id, account), view.round(job.id, 1)),
     ]
 
 
-@pytest.mark.parametrize("action", ["claim", "leave", "withdraw", "withdraw bond", "withdraw reward"])
+@pytest.mark.parametrize("action", ["claim", "leave", "withdraw"])
 def test_invariant_20_views_show_the_state_afterwards_while_money_moves(
     scene: Scene, token: str, wallet: Contract, action: str
 ) -> None:
@@ -218,19 +206,12 @@ def test_invariant_20_views_show_the_state_afterwards_while_money_moves(
     if action == "withdraw":
         job = scene.create(owner=wallet.address, token=token)
         job.close(wallet.address)
-    if "bond" in action or "reward" in action:
-        job, _ = _bonded_by_wallet(scene, token, wallet)
-    if "reward" in action:
-        job.settle(sender=wallet.address)
-        job.challenge(wallet.address)
     views = _views(scene, job, wallet.address)
     _arm(scene, wallet, views)
     act: dict[str, Callable[[], object]] = {
         "claim": lambda: job.claim(wallet.address),
         "leave": lambda: job.leave(wallet.address),
         "withdraw": job.withdraw,
-        "withdraw bond": lambda: job.withdraw_bond(wallet.address),
-        "withdraw reward": lambda: job.withdraw_reward(wallet.address),
     }
     act[action]()
     seen = [data for _, data in scene.chain.call(wallet.functions.answers())]
@@ -252,8 +233,10 @@ def test_invariant_20_a_verifier_cannot_call_back(scene: Scene) -> None:
         job.calls.close(),
         job.calls.claim([1], stranger(1)),
         job.calls.challenge(1),
-        job.calls.deposit_bond(),
-        job.calls.withdraw_bond(stranger(1)),
+        job.calls.challenge_update(1, 0),
+        job.calls.release(1),
+        scene.market.functions.deposit(NATIVE_COIN, 1, b""),
+        scene.market.functions.withdraw(NATIVE_COIN, 1, stranger(1)),
     ]
     scene.chain.send(verifier.functions.arm([calldata(call) for call in attacks]))
     job.settle(settlement)
@@ -284,14 +267,12 @@ def test_every_function_that_moves_money_or_settles_is_guarded(scene: Scene) -> 
         for entry in artifact("Market")["abi"]
         if entry["type"] == "function" and entry["stateMutability"] in ("nonpayable", "payable")
     }
-    guarded = {"createJob", "joinJob", "leaveJob", "settleRound", "claim", "withdrawRefund"}
-    guarded |= {"postBond", "withdrawBond", "challengeSettlement", "withdrawReward"}
-    assert set(mutating) == guarded | {"openRound", "commitReference", "commitUpdate", "closeJob", "publishKey"}
-    assert {name for name, entry in mutating.items() if entry["stateMutability"] == "payable"} == {
-        "createJob",
-        "joinJob",
-        "postBond",
-    }
+    guarded = {"createJob", "extendJob", "joinJob", "leaveJob", "settleRound", "claim", "deposit", "withdraw"}
+    guarded |= {"challengeSettlement", "challengeUpdate"}
+    free = {"openRound", "commitReference", "commitUpdate", "closeJob", "stopJob", "releaseBond", "nameAggregator"}
+    assert set(mutating) == guarded | free | {"publishKey"}
+    payable = {name for name, entry in mutating.items() if entry["stateMutability"] == "payable"}
+    assert payable == {"createJob", "extendJob", "joinJob", "deposit"}
 
 
 def test_the_market_takes_no_coins_outside_its_functions(scene: Scene) -> None:

@@ -26,10 +26,10 @@ def _play_to_the_end(scene: Scene, job: Job) -> None:
         if numbers:
             job.claim(trainer, numbers, stranger(trainer))
         job.leave(trainer, stranger(trainer))
-    job.withdraw_reward(scene.outsider, stranger("challenger"))
-    job.withdraw_bond(scene.aggregators[1], stranger("aggregator"))
+    job.withdraw(scene.outsider, stranger("challenger"))
     job.close()
-    job.withdraw(stranger("owner"))
+    job.withdraw(scene.aggregators[1], stranger("aggregator"))
+    job.withdraw(recipient=stranger("owner"))
     scene.check()
     assert job.state.liabilities == 0
 
@@ -68,7 +68,12 @@ def test_a_fee_on_transfer_is_refused_at_every_deposit(scene: Scene) -> None:
         job.attempt(job.calls.join(1_000), scene.trainers[1])
     scene.fund(token.address, scene.aggregators[0], 1_000)
     with refused("Assets_InexactTransfer", received=999, expected=1_000):
-        job.attempt(job.calls.deposit_bond(), scene.aggregators[0])
+        scene.attempt(scene.market.functions.deposit(token.address, 1_000, b""), scene.aggregators[0])
+    job.close(scene.owner)
+    longer = scene.create(token=token.address, round_budget=1)
+    scene.fund(token.address, scene.owner, 2_000)
+    with refused("Assets_InexactTransfer", received=1_998, expected=2_000):
+        longer.attempt(longer.calls.extend(2, 1_001, longer.terms.deadline), scene.owner)
     scene.check()
 
 
@@ -112,7 +117,7 @@ def test_a_rebase_upwards_is_owed_to_nobody(scene: Scene) -> None:
     owed = job.state.liabilities
     scene.chain.send(token.functions.rebase(2 * 10**18))
     job.close(scene.owner)
-    job.withdraw(stranger("owner"))
+    job.withdraw(recipient=stranger("owner"))
     assert scene.balance(token.address, stranger("owner")) == owed
     assert scene.balance(token.address, scene.market.address) == owed
 
@@ -128,8 +133,8 @@ def test_a_transfer_that_answers_false_moves_nothing_in_the_books(scene: Scene) 
     for call, sender in (
         (job.calls.leave(trainer), trainer),
         (job.calls.join(100), scene.trainers[5]),
-        (job.calls.withdraw_bond(one), one),
-        (job.calls.deposit_bond(), other),
+        (scene.withdraw_call(one, token=token.address), one),
+        (scene.market.functions.deposit(token.address, 500, b""), other),
     ):
         with refused("SafeERC20FailedOperation", token=token.address):
             job.attempt(call, sender)
@@ -139,7 +144,7 @@ def test_a_transfer_that_answers_false_moves_nothing_in_the_books(scene: Scene) 
     scene.check()
     scene.chain.send(token.functions.freeze(False))
     job.leave(trainer)
-    job.withdraw_bond(one)
+    job.withdraw(one)
     scene.check()
 
 
@@ -151,7 +156,10 @@ def test_a_frozen_token_gives_payouts_and_refund_when_it_thaws(scene: Scene) -> 
     job.close()
     trainer = next(trainer for trainer, amount in job.latest.payouts.items() if amount)
     scene.chain.send(token.functions.freeze(True))
-    for call, sender in ((job.calls.claim([1], trainer), trainer), (job.calls.withdraw(scene.owner), scene.owner)):
+    for call, sender in (
+        (job.calls.claim([1], trainer), trainer),
+        (scene.withdraw_call(scene.owner, token=token.address), scene.owner),
+    ):
         with refused("SafeERC20FailedOperation"):
             job.attempt(call, sender)
     scene.chain.send(token.functions.freeze(False))
@@ -192,14 +200,11 @@ def test_blocked_aggregators_and_challengers_name_another_recipient(scene: Scene
     for account in (one, other, scene.outsider):
         scene.chain.send(token.functions.setBlocked(account, True))
     job.challenge(scene.outsider)  # whether anybody can be paid plays no part in it
-    for call, account in (
-        (job.calls.withdraw_bond(other), other),
-        (job.calls.withdraw_reward(scene.outsider), scene.outsider),
-    ):
+    for account in (other, scene.outsider):
         with refused("Blocklist_Blocked", account=account):
-            job.attempt(call, account)
-    job.withdraw_bond(other, stranger("friend"))
-    job.withdraw_reward(scene.outsider, stranger("friend"))
+            scene.attempt(scene.withdraw_call(account, token=token.address), account)
+    job.withdraw(other, stranger("friend"))
+    job.withdraw(scene.outsider, stranger("friend"))
     assert scene.balance(token.address, stranger("friend")) == 500 + 125
     scene.check()
 

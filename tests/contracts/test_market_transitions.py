@@ -17,31 +17,36 @@ from tests.contracts.scenario import Job, Scene
 OK = ""
 STATES = (
     *("none", "open", "settling", "challengeable", "final", "void", "overturned"),
-    *("closed after final", "closed after void", "closed after overturned"),
+    *("stopped, settling", "stopped, void", "closed after final", "closed after void", "closed after overturned"),
 )
 ACTIONS = (
-    *("open", "commit", "commit again", "settle", "challenge", "claim", "close", "leave", "join", "withdraw"),
-    *("post bond", "withdraw bond", "withdraw reward"),
+    *("open", "commit", "commit again", "settle", "settle with all", "challenge", "challenge update", "claim"),
+    *("release", "extend", "stop", "close", "leave", "join", "name"),
 )
-PHASE, LOCKED, RUNNING, CLOSED = "Market_WrongPhase", "Market_StakeLocked", "Market_JobRunning", "Market_JobClosed"
-NOTHING, AGAIN, NO_BOND = "Market_NothingToWithdraw", "Market_AlreadyCommitted", "Market_NotBonded"
-OUT, BONDED, BOND_LOCKED = "Market_NotAggregator", "Market_AlreadyBonded", "Market_BondLocked"
+PHASE, LOCKED, CLOSED = "Market_WrongPhase", "Market_StakeLocked", "Market_JobClosed"
+AGAIN, OUT, FEWER = "Market_AlreadyCommitted", "Market_NotAggregator", "Market_NotSuperset"
+FREED, LATE = "Market_NotBonded", "Market_DeadlinePassed"
 TABLE: dict[str, tuple[str, ...]] = {
-    # open, commit, commit again, settle, challenge, claim, close, leave, join, withdraw,
-    # post bond (again), withdraw bond (of who settles), withdraw reward
-    "none": (OK, PHASE, PHASE, PHASE, PHASE, PHASE, RUNNING, OK, OK, NOTHING, BONDED, OK, NOTHING),
-    "open": (PHASE, OK, AGAIN, PHASE, PHASE, PHASE, PHASE, LOCKED, OK, NOTHING, BONDED, OK, NOTHING),
-    "settling": (PHASE, PHASE, PHASE, OK, PHASE, PHASE, PHASE, LOCKED, OK, NOTHING, BONDED, OK, NOTHING),
-    "challengeable": (
-        *(PHASE, PHASE, PHASE, PHASE, OK, PHASE, PHASE, LOCKED, OK, NOTHING),
-        *(BONDED, BOND_LOCKED, NOTHING),
+    # open, commit, commit again, settle (with all but one), settle with all (by another), challenge, challenge update,
+    # claim, release, extend, stop, close, leave, join, name
+    "none": (OK, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, OK, OK, OK, OK, OK, OK),
+    "open": (PHASE, OK, AGAIN, PHASE, PHASE, PHASE, OK, PHASE, PHASE, PHASE, OK, PHASE, LOCKED, OK, OK),
+    "settling": (PHASE, PHASE, PHASE, OK, OK, PHASE, OK, PHASE, PHASE, PHASE, OK, PHASE, LOCKED, OK, OK),
+    "challengeable": (PHASE, PHASE, PHASE, FEWER, OK, OK, OK, PHASE, PHASE, PHASE, OK, PHASE, LOCKED, OK, OK),
+    "final": (OK, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, OK, OK, OK, OK, OK, OK, OK, OK),
+    "void": (OK, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, OK, OK, OK, OK, OK, OK),
+    "overturned": (OK, PHASE, PHASE, OUT, PHASE, PHASE, PHASE, PHASE, PHASE, OK, OK, OK, OK, OK, OK),
+    "stopped, settling": (PHASE, PHASE, PHASE, OK, OK, PHASE, OK, PHASE, PHASE, PHASE, LATE, PHASE, LOCKED, OK, OK),
+    "stopped, void": (LATE, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, OK, LATE, OK, OK, OK, OK),
+    "closed after final": (
+        *(CLOSED, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, OK, FREED, CLOSED, CLOSED, CLOSED, OK, CLOSED, OK),
     ),
-    "final": (OK, PHASE, PHASE, PHASE, PHASE, OK, RUNNING, OK, OK, NOTHING, BONDED, OK, NOTHING),
-    "void": (OK, PHASE, PHASE, PHASE, PHASE, PHASE, RUNNING, OK, OK, NOTHING, BONDED, OK, NOTHING),
-    "overturned": (OK, PHASE, PHASE, OUT, PHASE, PHASE, RUNNING, OK, OK, OK, OUT, NO_BOND, OK),
-    "closed after final": (CLOSED, PHASE, PHASE, PHASE, PHASE, OK, CLOSED, OK, CLOSED, OK, CLOSED, OK, NOTHING),
-    "closed after void": (CLOSED, PHASE, PHASE, PHASE, PHASE, PHASE, CLOSED, OK, CLOSED, OK, CLOSED, OK, NOTHING),
-    "closed after overturned": (CLOSED, PHASE, PHASE, OUT, PHASE, PHASE, CLOSED, OK, CLOSED, OK, OUT, NO_BOND, OK),
+    "closed after void": (
+        *(CLOSED, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, CLOSED, CLOSED, CLOSED, OK, CLOSED, OK),
+    ),
+    "closed after overturned": (
+        *(CLOSED, PHASE, PHASE, OUT, PHASE, PHASE, PHASE, PHASE, PHASE, CLOSED, CLOSED, CLOSED, OK, CLOSED, OK),
+    ),
 }
 BOND = 500
 
@@ -55,25 +60,30 @@ def _job_in(scene: Scene, state: str) -> Job:
     job = scene.create(verifier=verifier.address, aggregator_bond=BOND, challenger_share_bps=2_500)
     for number in range(1, 3):
         scene.chain.send(verifier.functions.setFalse(job.id, number, True))
-    job.deposit_bond()
+    for aggregator in scene.aggregators:
+        job.deposit_bond(aggregator)
     trainers = job.join_all(6)
     if state == "none":
         return job
     job.open()
     for trainer in trainers[:5]:
         job.commit(trainer)
+        word = commitment((job.id, 1, trainer))
+        scene.chain.send(verifier.functions.setOutOfRange(job.id, 1, word, True))
     if state == "open":
         return job
+    if state.startswith("stopped"):
+        job.stop()
     job.travel_to(Phase.VOID if state.endswith("void") else Phase.SETTLING)
     if state.endswith(("challengeable", "final", "overturned")):
-        job.settle()
+        job.settle(job.settlement(excluded=[1]))
     if state.endswith("overturned"):
         job.challenge()
     if state.endswith("final"):
         job.travel_to(Phase.FINAL)
     if state.startswith("closed"):
-        scene.chain.travel_to(job.terms.deadline)
-        job.close()
+        scene.chain.travel_to(job.terms.deadline - 100)
+        job.close(scene.owner)
     return job
 
 
@@ -81,22 +91,25 @@ def _action(job: Job, action: str) -> tuple[ContractFunction, str, int]:
     """Return the call, who makes it, and the coins that go along."""
     scene, calls = job.scene, job.calls
     committer, idle, newcomer = scene.trainers[0], scene.trainers[5], scene.trainers[6]
-    aggregator = scene.aggregators[0]
-    settlement = job.settlement() if job.state.rounds else EMPTY
+    first, second = scene.aggregators
+    partial, whole = (job.settlement(excluded=[1]), job.settlement()) if job.state.rounds else (EMPTY, EMPTY)
+    deposit = job.state.extension_deposit(5, job.terms.round_budget, scene.chain.now)
     return {
         "open": (calls.open(), scene.outsider, 0),
         "commit": (calls.commit(1, point("new"), cid("new")), idle, 0),
         "commit again": (calls.commit(1, point("new"), cid("new")), committer, 0),
-        "settle": (calls.settle(1, settlement), aggregator, 0),
+        "settle": (calls.settle(1, partial), first, 0),
+        "settle with all": (calls.settle(1, whole), second, 0),
         "challenge": (calls.challenge(1), scene.outsider, 0),
+        "challenge update": (calls.challenge_update(1, 0), scene.outsider, 0),
         "claim": (calls.claim([1], committer), committer, 0),
+        "release": (calls.release(1), scene.outsider, 0),
+        "extend": (calls.extend(5, job.terms.round_budget, job.terms.deadline), scene.owner, deposit),
+        "stop": (calls.stop(), scene.owner, 0),
         "close": (calls.close(), scene.owner, 0),
         "leave": (calls.leave(committer), committer, 0),
         "join": (calls.join(10), newcomer, 10),
-        "withdraw": (calls.withdraw(scene.owner), scene.owner, 0),
-        "post bond": (calls.deposit_bond(), aggregator, BOND),
-        "withdraw bond": (calls.withdraw_bond(aggregator), aggregator, 0),
-        "withdraw reward": (calls.withdraw_reward(scene.outsider), scene.outsider, 0),
+        "name": (calls.name(scene.outsider), idle, 0),
     }[action]
 
 
@@ -104,21 +117,24 @@ def _refusal(job: Job, action: str) -> str | None:
     """Return what the reducer predicts."""
     scene, state, now = job.scene, job.state, job.scene.chain.now
     committer, idle, newcomer = scene.trainers[0], scene.trainers[5], scene.trainers[6]
-    aggregator = scene.aggregators[0]
+    first, second = scene.aggregators
+    terms = state.terms
     predictions: dict[str, Callable[[], str | None]] = {
         "open": lambda: rounds.refusal_to_open(state, now),
         "commit": lambda: rounds.refusal_to_commit(state, 1, idle, now),
         "commit again": lambda: rounds.refusal_to_commit(state, 1, committer, now),
-        "settle": lambda: rounds.refusal_to_settle(state, 1, aggregator, 31, now),
+        "settle": lambda: rounds.refusal_to_settle(state, 1, first, 0b11101, now, job.free(first)),
+        "settle with all": lambda: rounds.refusal_to_settle(state, 1, second, 0b11111, now, job.free(second)),
         "challenge": lambda: rounds.refusal_to_challenge(state, 1, now),
+        "challenge update": lambda: rounds.refusal_to_challenge_update(state, 1, 0, now),
         "claim": lambda: rounds.refusal_to_claim(state, 1, committer, now),
+        "release": lambda: rounds.refusal_to_release_bond(state, 1, now),
+        "extend": lambda: rounds.refusal_to_extend(state, scene.owner, 5, terms.round_budget, terms.deadline, now),
+        "stop": lambda: rounds.refusal_to_stop(state, scene.owner, now),
         "close": lambda: rounds.refusal_to_close(state, scene.owner, now),
         "leave": lambda: rounds.refusal_to_leave(state, committer, now),
         "join": lambda: rounds.refusal_to_join(state, newcomer, 10),
-        "withdraw": lambda: rounds.refusal_to_withdraw(state, scene.owner),
-        "post bond": lambda: rounds.refusal_to_post_bond(state, aggregator),
-        "withdraw bond": lambda: rounds.refusal_to_withdraw_bond(state, aggregator, now),
-        "withdraw reward": lambda: rounds.refusal_to_withdraw_reward(state, scene.outsider),
+        "name": lambda: rounds.refusal_to_name(state, idle),
     }
     return predictions[action]()
 
@@ -148,11 +164,12 @@ def test_invariant_11_terminal_states_absorb(scene: Scene, state: str) -> None:
     job = _job_in(scene, state)
     ended, number = Phase.FINAL if state == "final" else Phase.VOID, 1
     view = scene.market.functions
+    if state == "final":
+        job.release()  # the one thing that still changes
     before = scene.chain.call(view.round(job.id, number))
     first, second = scene.trainers[0], scene.aggregators[1]
 
     def play_on() -> None:
-        job.deposit_bond(second)
         job.open_and_commit(scene.trainers[:5])
         job.settle(sender=second)
         job.travel_to(Phase.FINAL)
@@ -161,9 +178,9 @@ def test_invariant_11_terminal_states_absorb(scene: Scene, state: str) -> None:
         play_on,
         lambda: job.claim(first, list(job.state.claimable(first, scene.chain.now))),
         lambda: job.leave(first),
-        lambda: job.withdraw_bond(second),
         lambda: scene.chain.travel_to(job.terms.deadline + 10**9),
         job.close,
+        lambda: job.withdraw(second),
         job.withdraw,
     ]
     for step in steps:

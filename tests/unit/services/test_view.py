@@ -45,6 +45,7 @@ def settled_round(rule: str, byzantine: int, *, included: int | None = None, wil
     )
     return RoundState(
         RoundOpened(1, 1, 0, 10, 20),
+        budget=10**18,
         commits=commits,
         settled=RoundSettled(1, 1, TRAINERS[0], settlement, sum(outcome.payouts), 30),
     )
@@ -119,4 +120,12 @@ def test_equal_updates_have_no_median_to_divide_by() -> None:
 
 def test_a_round_without_a_settlement_has_no_verdicts() -> None:
     state = settled_round("mean", 0)
-    assert verdicts(RoundState(state.opened, commits=state.commits), "mean", 0, {}) == []
+    assert verdicts(RoundState(state.opened, budget=1, commits=state.commits), "mean", 0, {}) == []
+
+
+def test_who_was_slashed_is_told_so_whether_included_or_not() -> None:
+    state = replace(settled_round("mean", 0), slashed=frozenset({2}))
+    found = verdicts(state, "mean", 0, {})
+    assert [verdict.trainer for verdict in found if verdict.reason.startswith("slashed: ")] == [TRAINERS[2]]
+    assert found[2].payout == 0
+    assert found[1].accepted

@@ -1,0 +1,406 @@
+"""Settlements that others complete: who opens more takes the place of the settlement on record, within its window."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from aggregator.bn254 import compress
+from aggregator.commitments import commit
+from market.domain import Phase
+from market.rounds import RoundState
+from market.services.aggregator import Aggregator
+from market.services.audit import audit
+from market.services.trainer import Trainer, draw_blinding, open_round, recipients_of
+from market.services.updates import round_binding, seal_update
+from market.storage.base import put_bytes
+from market.storage.cid import Cid
+from tests.e2e.gate import Gate
+from tests.e2e.stage import BOND, COIN, Stage, made_up_update
+
+NAMES = ("ann", "bob", "cyd", "dan")
+POLL = ("--poll-seconds", "0.05")
+WINDOW = 3_600
+
+
+def two_aggregators(stage: Stage, **terms: object) -> list[Trainer]:
+    """Open a job with two aggregators; return five joined trainers."""
+    addresses = [stage.actor(name).address for name in ("aggregator", "second")]
+    stage.create(**{"rounds": 2, "byzantine": 1, "min_trainers": 5, "rule": "mean", "aggregators": addresses, **terms})
+    return stage.joined(*NAMES, "eve")
+
+
+def commit_to_second_alone(stage: Stage, trainer: Trainer) -> None:
+    """Commit an update that is sealed to one of the two aggregators only: the other leaves it out."""
+    trainer.job.refresh()
+    state = open_round(trainer.job)
+    update = made_up_update(trainer.address, trainer.job.state.terms.dimension)
+    entries, blinding = trainer.job.quantiser(state).quantise(update).entries, draw_blinding()
+    point = commit(stage.srs.srs, entries, blinding)
+    bound_to = round_binding(trainer.job.market.round_id(1, state.number), trainer.address, compress(point))
+    key = stage.encryption_keys("second").all()[0].public
+    blob = put_bytes(stage.storage, seal_update(entries, blinding, [key], bound_to))
+    trainer.job.market.commit_update(1, state.number, point, blob.cid.to_bytes(), blob.size_bytes)
+
+
+def settled_without_eve(stage: Stage, trainers: list[Trainer]) -> RoundState:
+    """Let the first aggregator settle a round in which it cannot open the last trainer's update."""
+    stage.open()
+    stage.commit(*trainers[:4])
+    commit_to_second_alone(stage, trainers[4])
+    stage.travel(open_round(stage.observed()).opened.commit_end)
+    assert stage.aggregator().step()
+    state = stage.observed().state.rounds[-1]
+    assert len(state.included) == 4
+    return state
+
+
+def test_who_opens_more_settles_anew_and_everybody_is_paid(stage: Stage) -> None:
+    trainers = two_aggregators(stage)
+    first = settled_without_eve(stage, trainers)
+    second = stage.aggregator(name="second")
+    assert second.step()
+    job = stage.observed()
+    state = job.state.rounds[0]
+    assert state.settled is not None
+    assert first.settled is not None
+    assert state.settled.aggregator == second.address
+    assert [one.aggregator for one in state.replaced] == [stage.actor("aggregator").address]
+    assert set(state.payouts) == {trainer.address for trainer in trainers}
+    assert state.payouts[trainers[4].address] > 0
+    assert state.settled.challenge_end > first.settled.challenge_end
+    assert audit(job).failures == ()
+    assert job.state.bonds == BOND  # one settlement, one bond; the other is free again
+    assert stage.client("observer").free_balance(job.state.terms.token, stage.actor("aggregator").address) == BOND
+    (told,) = [fields for fields in stage.told.named("settled") if "replaces" in fields]
+    assert (told["included"], told["replaces"]) == (5, stage.actor("aggregator").address)
+
+    second.job.refresh()
+    assert not second.step(), "what is complete stays"
+    again = stage.aggregator()
+    assert not again.step()
+    stage.travel(state.settled.challenge_end)
+    stage.settled(*trainers)
+    stage.all_leave(*trainers)
+
+
+def test_the_own_settlement_is_completed_once_a_payload_turns_up(stage: Stage) -> None:
+    stage.create(rounds=2, byzantine=1, min_trainers=5)
+    trainers = stage.joined(*NAMES, "eve")
+    stage.open()
+    state = stage.commit(*trainers)
+    late = Cid.parse(state.commits[4].cid)
+    kept = stage.folder / "late"
+    with kept.open("wb") as sink:
+        stage.storage.fetch(late, sink, max_bytes=1 << 20)
+    stage.storage.unpin(late)
+    stage.storage.collect_garbage()
+    stage.travel(state.opened.commit_end)
+    aggregator = stage.aggregator()
+    assert aggregator.settle(aggregator.job.state.rounds[0], patient=False)
+    assert len(aggregator.job.state.rounds[0].included) == 4
+    with kept.open("rb") as source:
+        assert stage.storage.put(source).cid == late
+    assert not aggregator.step(), "it looks every so often"
+    stage.travel(aggregator.job.now + WINDOW // 64 + 1)
+    aggregator.job.refresh()
+    assert aggregator.step()
+    completed = aggregator.job.state.rounds[0]
+    assert len(completed.included) == 5
+    assert aggregator.job.state.bonds == BOND
+    assert len(stage.told.named("deposited")) == 1, "the bond that gave way backs the new settlement"
+    assert completed.settled is not None
+    stage.travel(completed.settled.challenge_end)
+    stage.all_leave(*trainers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_aggregator_killed_around_the_sending_of_its_completion(stage: Stage, moment: str) -> None:
+    trainers = two_aggregators(stage)
+    settled_without_eve(stage, trainers)
+    journal = stage.aggregator(name="second").journal
+    with Gate(stage.url, "before" if moment == "before" else "after") as gate:
+        gate.armed.set()
+        with stage.start("second", "aggregator", "run", 1, *POLL, GRAMERCY_RPC_URL=gate.url) as first:
+            first.wait_for("proven")
+            assert gate.reached.wait(30)
+            first.kill()
+    (record,) = (json.loads(path.read_text()) for path in journal.folder.glob("settle-*.json"))
+    cid = Cid.parse(bytes.fromhex(record["settlement"]["aggregate_cid"]))
+    assert not stage.storage.has(cid), "not before the settlement is on chain, or before its sender knows"
+    replaced = len(stage.observed().state.rounds[0].replaced)
+    assert replaced == (0 if moment == "before" else 1)
+    with stage.start("second", "aggregator", "run", 1, *POLL) as again:
+        if moment == "before":
+            again.wait_for("settled")
+        else:
+            stage.travel(_end(stage))
+            again.wait_for("opened")
+        assert not any("proven" in line for line in again.seen), "sent as it was prepared, or not at all"
+    state = stage.observed().state.rounds[0]
+    assert state.settled is not None
+    assert state.settled.settlement.aggregate_cid == cid.to_bytes()
+    assert len(state.replaced) == 1
+    assert stage.storage.has(cid)
+
+
+def _end(stage: Stage) -> int:
+    settled = stage.observed().state.rounds[0].settled
+    assert settled is not None
+    return settled.challenge_end
+
+
+@pytest.mark.slow
+def test_an_aggregator_that_is_watching_completes_by_itself(stage: Stage) -> None:
+    """Two processes race: whoever is first, the round ends with all five, and each gets its deposit back."""
+    trainers = two_aggregators(stage, rounds=1)
+    with (
+        stage.start("aggregator", "aggregator", "run", 1, *POLL) as first,
+        stage.start("second", "aggregator", "run", 1, *POLL) as second,
+    ):
+        first.wait_for("opened") if stage.observed().state.latest is None else None
+        stage.commit(*trainers[:4])
+        commit_to_second_alone(stage, trainers[4])
+        stage.travel(open_round(stage.observed()).opened.commit_end)
+        told = second.wait_for("settled")
+        assert told["included"] == 5
+        stage.travel(_end(stage))
+        assert second.finish().code == 0
+        assert first.finish().code == 0
+    state = stage.observed().state.rounds[0]
+    assert state.settled is not None
+    assert state.settled.aggregator == stage.actor("second").address
+    stage.all_leave(*trainers)
+
+
+# -- aggregators that trainers name -----------------------------------------------------------------------------------
+
+
+def named_by(stage: Stage, trainers: list[Trainer], name: str) -> Aggregator:
+    """Let trainers name an aggregator, which gets ready."""
+    for trainer in trainers:
+        assert trainer.name(stage.actor(name).address)
+        assert not trainer.name(stage.actor(name).address), "once is enough"
+    return stage.aggregator(name=name)
+
+
+def test_a_named_aggregator_opens_who_named_it_and_is_told_what_it_cannot_do(stage: Stage) -> None:
+    stage.create(byzantine=1, min_trainers=5)
+    trainers = stage.joined(*NAMES, "eve")
+    ours = named_by(stage, trainers[:2], "ours")
+    assert stage.observed().state.aggregators == (stage.actor("aggregator").address, ours.address)
+    stage.open()
+    state = stage.commit(*trainers)
+    assert [told["recipients"] for told in stage.told.named("stored")] == [2, 2, 1, 1, 1]
+    stage.travel(state.opened.commit_end)
+    ours.job.refresh()
+    for _ in range(3):
+        assert not ours.step()
+    (told,) = stage.told.named("unsettleable")
+    assert told["reason"] == "Market_TooManyExcluded: 3 of 5 payloads are not encrypted to us"
+    assert stage.aggregator().step()
+    ours.job.refresh()
+    assert not ours.step(), "the settlement is complete"
+
+
+def test_an_aggregator_that_all_have_named_settles_where_the_owners_is_silent(stage: Stage) -> None:
+    stage.create(rounds=1)
+    trainers = stage.joined(*NAMES[:3])
+    ours = named_by(stage, trainers, "ours")
+    stage.client("observer").open_round(1)
+    state = stage.commit(*trainers)
+    stage.travel(state.opened.commit_end)
+    ours.job.refresh()
+    assert ours.step()
+    settled = ours.job.state.rounds[0].settled
+    assert settled is not None
+    assert settled.aggregator == ours.address
+    assert sum(ours.job.state.rounds[0].payouts.values()) > COIN - 4
+    stage.travel(settled.challenge_end)
+    for trainer in trainers:  # with them its place goes, and not its bond
+        trainer.claim()
+        trainer.leave()
+    ours.job.refresh()
+    assert ours.job.state.aggregators == (stage.actor("aggregator").address,)
+    assert (ours.held, ours.finished) == (BOND, False)
+    while not ours.finished:
+        assert ours.step()
+        ours.job.refresh()
+    stage.all_leave(*trainers)
+
+
+def test_who_leaves_names_nobody_and_may_join_again(stage: Stage) -> None:
+    stage.create()
+    ours = stage.actor("ours").address
+    joined = stage.cli("ann", "trainer", "join", 1, "--aggregator", ours, "--yes").data
+    assert joined["aggregator"] == ours
+    assert stage.observed().state.named == {stage.actor("ann").address: ours}
+    stage.cli("ann", "trainer", "leave", 1)
+    assert stage.observed().state.named == {}
+    ann, *others = stage.joined("ann", "bob", "cyd")
+    assert ann.named is None
+    ann.aggregator = ours
+    ann.job.refresh()
+    assert ann.step()
+    assert ann.named == ours
+    shown = stage.cli("ann", "job", "show", 1).data
+    assert [(one["address"], one["named_by"]) for one in shown["aggregators"]] == [
+        (stage.actor("aggregator").address, "the owner"),
+        (ours, ann.address),
+    ]
+    assert stage.cli("ann", "trainer", "name", 1).data["aggregator"] is None
+    assert stage.cli("dan", "trainer", "name", 1, ours).code == 5
+    stage.settled(ann, *others)
+    stage.all_leave(ann, *others)
+
+
+def test_a_stranger_cannot_run_as_an_aggregator(stage: Stage) -> None:
+    stage.create()
+    refused = stage.cli("stranger", "aggregator", "run", 1, "--yes")
+    assert refused.envelope["error"]["details"]["error"] == "Market_NotAggregator"
+    assert "trainer name" in refused.envelope["error"]["hint"]
+
+
+# -- updates out of range ---------------------------------------------------------------------------------------------
+
+
+def commit_out_of_range(stage: Stage, trainer: Trainer, entry: int = 30_000) -> None:
+    """Commit an update with one entry that the job's 12 bits do not hold, and a payload that opens it."""
+    trainer.job.refresh()
+    state = open_round(trainer.job)
+    entries, blinding = np.full(trainer.job.state.terms.dimension, 3, dtype=np.int16), draw_blinding()
+    entries[4_700] = entry
+    point = commit(stage.srs.srs, entries, blinding)
+    bound_to = round_binding(trainer.job.market.round_id(1, state.number), trainer.address, compress(point))
+    blob = put_bytes(stage.storage, seal_update(entries, blinding, recipients_of(trainer.job), bound_to))
+    trainer.job.market.commit_update(1, state.number, point, blob.cid.to_bytes(), blob.size_bytes)
+
+
+def with_an_update_out_of_range(stage: Stage, *, honest: int) -> tuple[list[Trainer], Trainer, RoundState]:
+    """Open a job of 12 bits; return honest trainers, one that commits what is out of range, and the round to settle."""
+    stage.create(rounds=1, byzantine=1, min_trainers=5, bits=12, scale_exponent=-14)
+    trainers, (mal,) = stage.joined(*(*NAMES, "eve")[:honest]), stage.joined("mal")
+    stage.open()
+    stage.commit(*trainers)
+    commit_out_of_range(stage, mal)
+    state = open_round(stage.observed())
+    stage.travel(state.opened.commit_end)
+    return trainers, mal, state
+
+
+def test_an_update_out_of_range_costs_its_trainer_the_stake(stage: Stage) -> None:
+    trainers, mal, _ = with_an_update_out_of_range(stage, honest=5)
+    stake = mal.job.state.terms.stake_min
+    aggregator = stage.aggregator()
+    assert aggregator.step()
+    (told,) = stage.told.named("trainer-slashed")
+    assert (told["trainer"], told["stake_wei"], told["reward_wei"]) == (mal.address, stake, stake // 2)
+    assert told["fault"] == "entry 4700 is 30000, beyond the bound 2047"
+    assert mal.address not in aggregator.job.state.stakes
+    assert aggregator.step()
+    state = aggregator.job.state.rounds[0]
+    assert set(state.payouts) == {trainer.address for trainer in trainers}
+    assert audit(stage.observed()).failures == ()
+    assert state.settled is not None
+    aggregator.job.refresh()
+    assert not aggregator.step(), "the slashed update is not missing"
+
+    mal.job.refresh()
+    assert mal.finished
+    assert not mal.step()
+    mal.stake = stake
+    assert not mal.step(), "it does not join again by itself"
+    shown = stage.cli("mal", "job", "show", 1).data
+    assert shown["slashed"] == shown["rounds"][0]["slashed"] == [mal.address]
+    stage.travel(state.settled.challenge_end)
+    aggregator.job.refresh()
+    while not aggregator.finished:
+        assert aggregator.step()
+        aggregator.job.refresh()
+    assert stage.told.named("withdrawn")[-1]["amount_wei"] == BOND + stake // 2, "the reward comes with the deposit"
+    stage.all_leave(*trainers)
+
+
+def test_where_every_commitment_is_needed_the_round_is_settled_before_one_is_slashed(stage: Stage) -> None:
+    trainers, mal, _ = with_an_update_out_of_range(stage, honest=4)
+    aggregator = stage.aggregator()
+    assert aggregator.step()
+    assert aggregator.job.state.phase(aggregator.job.now) is Phase.CHALLENGEABLE
+    assert not stage.told.named("trainer-slashed")
+    assert aggregator.step()
+    assert [told["trainer"] for told in stage.told.named("trainer-slashed")] == [mal.address]
+    state = aggregator.job.state.rounds[0]
+    assert len(state.payouts) == 4
+    assert state.settled is not None
+    stage.travel(state.settled.challenge_end)
+    stage.all_leave(*trainers)
+
+
+def test_a_challenge_of_an_update_by_command(stage: Stage) -> None:
+    _, mal, state = with_an_update_out_of_range(stage, honest=5)
+    index = len(state.commits) - 1
+    fine = stage.cli("aggregator", "job", "challenge", 1, 1, "--update", 0)
+    assert fine.code == 3
+    assert "is in range" in fine.envelope["error"]["message"]
+    blind = stage.cli("ann", "job", "challenge", 1, 1, "--update", index)
+    assert blind.envelope["error"]["code"] == "not-for-us"
+    before = stage.balance("aggregator")
+    done = stage.cli("aggregator", "job", "challenge", 1, 1, "--update", index).data
+    stake = mal.job.state.terms.stake_min
+    assert done["reward_wei"] == stake // 2
+    assert stage.balance("aggregator") > before + stake // 2 - COIN // 100
+    again = stage.cli("aggregator", "job", "challenge", 1, 1, "--update", index)
+    assert again.envelope["error"]["details"]["error"] == "Market_SlashedTrainers"
+    assert stage.cli("aggregator", "job", "challenge", 1, 1, "--update", 9).code == 5
+    ended = stage.cli("mal", "trainer", "run", 1, "--shard", "1/5", "--yes").data
+    assert ended == {"job": 1, "paid_wei": 0, "slashed": True}
+
+
+# -- one deposit, many jobs -------------------------------------------------------------------------------------------
+
+
+def test_live_settlements_of_two_jobs_each_have_a_bond_behind_them(stage: Stage) -> None:
+    token = stage.create(rounds=1).terms.token
+    stage.create(rounds=1)
+    teams = {job_id: [stage.trainer(name, job_id) for name in NAMES[:3]] for job_id in (1, 2)}
+    aggregators = {job_id: stage.aggregator(job_id) for job_id in (1, 2)}
+    assert len(stage.told.named("deposited")) == 1, "until something is live, one deposit serves both"
+    asked: list[int] = []
+    aggregators[2].approve = asked.append
+    for job_id, trainers in teams.items():
+        for trainer in trainers:
+            trainer.join()
+        stage.open(job_id)
+        stage.commit(*trainers)
+    stage.travel(open_round(stage.observed(2)).opened.commit_end)
+    for aggregator in aggregators.values():
+        aggregator.job.refresh()
+        assert aggregator.step()
+        assert aggregator.held == BOND
+    assert asked == [BOND]
+    assert stage.client("observer").free_balance(token, stage.actor("aggregator").address) == 0
+    ends = [settled.challenge_end for job_id in (1, 2) if (settled := stage.observed(job_id).state.rounds[0].settled)]
+    stage.travel(max(ends))
+    for aggregator in aggregators.values():
+        aggregator.job.refresh()
+        while not aggregator.finished:
+            assert aggregator.step()
+            aggregator.job.refresh()
+    assert [told["amount_wei"] for told in stage.told.named("withdrawn")] == [BOND, BOND]
+
+
+def test_balances_by_command(stage: Stage) -> None:
+    stage.create()
+    denied = stage.cli("aggregator", "aggregator", "deposit", "1ether")
+    assert denied.code == 3
+    assert stage.cli("aggregator", "aggregator", "deposit", "1ether", "--yes").data["free_wei"] == COIN + BOND
+    assert stage.cli("aggregator", "aggregator", "balance").data["free_wei"] == COIN + BOND
+    assert stage.cli("aggregator", "aggregator", "withdraw", "2ether").envelope["error"]["details"] == {
+        "error": "Market_InsufficientBalance"
+    }
+    assert stage.cli("aggregator", "aggregator", "withdraw", "0.5ether").data["amount_wei"] == COIN // 2
+    assert stage.cli("aggregator", "aggregator", "withdraw").data["amount_wei"] == COIN
+    assert stage.cli("aggregator", "aggregator", "withdraw").data["amount_wei"] == 0

@@ -140,11 +140,12 @@ def read_address_book(path: Path) -> AddressBook:
         raise ConfigError(f"{path} is too long for an address book", hint=_HINT)
     try:
         document = parse_json(raw, pairs_hook=_without_duplicates)
+        found = checksum(document) if isinstance(document, dict) else None
     except ValueError as error:
         raise ConfigError(f"{path} is not JSON: {error}", hint=_HINT) from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise ConfigError(f"{path} is no address book of the form {SCHEMA}", hint=_HINT)
-    if document.get("checksum") != checksum(document):
+    if document.get("checksum") != found:
         raise ConfigError(f"the checksum of the address book {path} is wrong: it was changed or damaged", hint=_HINT)
     try:
         return _parsed(document)
@@ -162,10 +163,10 @@ def _parsed(document: dict[str, Any]) -> AddressBook:
         first_block=_count(document, "first_block"),
         contracts={
             str(name): Entry(_address(entry["address"]), _word(entry["code_hash"]))
-            for name, entry in document["contracts"].items()
+            for name, entry in _table(document, "contracts").items()
         },
-        rules={str(name): _address(address) for name, address in document["rules"].items()},
-        scores={str(name): _address(address) for name, address in document["scores"].items()},
+        rules={str(name): _address(address) for name, address in _table(document, "rules").items()},
+        scores={str(name): _address(address) for name, address in _table(document, "scores").items()},
         salt=_word(document["salt"]),
         srs=_word("0x" + str(document["srs"])),
         srs_words=_srs_words(document["srs_words"]),
@@ -178,6 +179,13 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key occurs twice")
     return found
+
+
+def _table(document: dict[str, Any], name: str) -> dict[str, Any]:
+    value = document[name]
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} is not an object")
+    return value
 
 
 def _count(document: dict[str, Any], name: str) -> int:

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
 ARTIFACTS = CONTRACTS / "artifacts"
 SOLC_VERSION = "0.8.37"
+SOLC_BUILD = f"v{SOLC_VERSION}+commit.f401782d"
 EVM_VERSION = "prague"  # the newest rules that py-evm knows
 RULES_AND_SCORES = {
     f"contracts/{kind}/{path.name}": path.stem
@@ -95,14 +96,14 @@ def compile_sources(entries: Iterable[str], runs: int = USUAL_RUNS) -> dict[str,
         If solc reports an error or a warning: the contracts compile without either.
 
     """
-    modules = install_modules()
-    use_wasm_compiler(modules)
-    import solcx
+    return compile_input(standard_input(entries, runs))
 
-    solcx.install_solc(SOLC_VERSION)
-    standard_input = {
+
+def standard_input(entries: Iterable[str], runs: int = USUAL_RUNS) -> dict[str, Any]:
+    """Return solc's standard-JSON input: every source and setting that the code depends on."""
+    return {
         "language": "Solidity",
-        "sources": gather_sources(entries, modules),
+        "sources": gather_sources(entries, install_modules()),
         "settings": {
             "optimizer": {"enabled": True, "runs": runs},
             "viaIR": True,
@@ -111,7 +112,15 @@ def compile_sources(entries: Iterable[str], runs: int = USUAL_RUNS) -> dict[str,
             "outputSelection": {"*": {"*": _OUTPUTS}},
         },
     }
-    output = solcx.compile_standard(standard_input, solc_version=SOLC_VERSION, allow_empty=True)
+
+
+def compile_input(given: dict[str, Any]) -> dict[str, Any]:
+    """Compile a standard-JSON input; as :func:`compile_sources`."""
+    use_wasm_compiler(install_modules())
+    import solcx
+
+    solcx.install_solc(SOLC_VERSION)
+    output = solcx.compile_standard(given, solc_version=SOLC_VERSION, allow_empty=True)
     for message in output.get("errors", []):
         if message.get("errorCode") != _TRANSIENT_STORAGE_NOTE:
             sys.exit(message["formattedMessage"])
@@ -145,14 +154,68 @@ def build(names: Collection[str] = ()) -> dict[str, str]:
     return texts
 
 
+def write_standard_json(folder: Path, names: Collection[str] = (), book: Path | None = None) -> list[Path]:
+    """Write what explorers verify sources from; return the files.
+
+    ``NAME.json`` is the exact input of solc. ``contracts.json`` says for each contract which of the input's contracts
+    it is, with which compiler, and what its constructor takes; of a deployment, if its address book is given, also the
+    address and the encoded arguments, in hexadecimal without 0x, as explorers ask for them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    deployed = _deployed(book) if book else {}
+    written, described = [], {}
+    for source, name in PUBLISHED.items():
+        if names and name not in names:
+            continue
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(standard_input([source], RUNS.get(name, USUAL_RUNS)), indent=1) + "\n")
+        written.append(path)
+        abi = json.loads((ARTIFACTS / f"{name}.json").read_text())["abi"]
+        inputs: list[dict[str, str]] = next((entry["inputs"] for entry in abi if entry["type"] == "constructor"), [])
+        described[name] = {
+            "contract": f"{source}:{name}",
+            "compiler": SOLC_BUILD,
+            "input": path.name,
+            "constructor": [f"{one['type']} {one['name']}" for one in inputs],
+            "arguments": None if inputs else "",
+            **deployed.get(name, {}),
+        }
+    index = folder / "contracts.json"
+    index.write_text(json.dumps(described, indent=1) + "\n")
+    return [*written, index]
+
+
+def _deployed(path: Path) -> dict[str, dict[str, str]]:
+    """Return addresses and constructors' arguments of the deployment that an address book names."""
+    from market.address_book import read_address_book
+    from market.chain.deployment_book import key_of
+    from market.chain.deployment_plan import plan_deployment
+
+    book = read_address_book(path)
+    plan = plan_deployment(key_of(book.srs_words), book.salt)
+    arguments = {contract.name: contract.arguments.hex() for contract in plan.contracts}
+    return {
+        name: {"address": str(entry.address), "arguments": arguments.get(name, "")}
+        for name, entry in book.contracts.items()
+    }
+
+
 def main() -> None:
     """Write the artifacts, or compare them with the sources."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if an artifact is out of date")
     parser.add_argument("names", nargs="*", choices=[[], *PUBLISHED.values()], help="contracts; all if none is named")
+    parser.add_argument(
+        "--standard-json", type=Path, metavar="FOLDER", help="write solc's inputs there, for explorers; compile nothing"
+    )
+    parser.add_argument("--address-book", type=Path, metavar="FILE", help="with --standard-json: of which deployment")
     arguments = parser.parse_args()
     if shutil.which("npm") is None:
         sys.exit("npm is needed to compile the contracts: install node, or use the committed artifacts as they are")
+    if arguments.standard_json:
+        for path in write_standard_json(arguments.standard_json, arguments.names, arguments.address_book):
+            print(path)
+        return
     texts = build(arguments.names)
     stale = [name for name, text in texts.items() if _read(ARTIFACTS / name) != text]
     if arguments.check:

@@ -36,6 +36,8 @@ from eth.exceptions import Revert
 from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.state import PragueState
 from eth.vm.spoof import SpoofTransaction
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
 from eth_tester import EthereumTester, PyEVMBackend
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_canonical_address, to_checksum_address
@@ -184,6 +186,11 @@ class Chain:
     def balance(self, address: str) -> int:
         """Return an account's balance in wei."""
         return self.w3.eth.get_balance(Web3.to_checksum_address(address))
+
+    def signer(self, account: str) -> LocalAccount:
+        """Return the key of one of :attr:`accounts`."""
+        signer: LocalAccount = Account.from_key(self._backend._key_lookup[to_canonical_address(account)].to_bytes())
+        return signer
 
     # -- undoing --------------------------------------------------------------------------------------------------
 

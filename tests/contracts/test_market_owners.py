@@ -1,4 +1,4 @@
-"""extendJob, stopJob, an early close, and void rounds that are refunded: what an owner can change, and what it cannot."""
+"""extendJob, stopJob, early closes, and void rounds that are refunded: what an owner can change, and what it cannot."""
 
 from __future__ import annotations
 

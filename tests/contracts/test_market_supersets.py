@@ -1,4 +1,4 @@
-"""A settlement gives way to one with more of the trainers: who was left out is paid, and nobody gains by leaving out."""
+"""A settlement gives way to one with more of the trainers: who was left out is paid, and leaving out gains nothing."""
 
 from __future__ import annotations
 

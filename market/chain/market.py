@@ -21,6 +21,7 @@ from aggregator.srs import VerifyingKey
 from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS, load_artifact
 from market.chain.market_encoding import (
     DECODERS,
+    decode_terms,
     encode_id,
     encode_point,
     encode_settlement,
@@ -224,6 +225,11 @@ class MarketClient:
         """Return a job's accounts as the contract holds them now."""
         with refusals(ALL_ABIS):
             return JobAccount(*fields_of(self.contract.functions.job(job_id).call()))
+
+    def token_of(self, job_id: int) -> Address:
+        """Return the token that a job pays and stakes in."""
+        with refusals(ALL_ABIS):
+            return decode_terms(self.contract.functions.terms(job_id).call()).token
 
     def free_balance(self, token: Address, account: Address) -> int:
         """Return an account's free balance of a token as the contract holds it now."""

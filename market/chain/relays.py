@@ -84,8 +84,8 @@ class Request:
                 gas=_whole(record["gas"]),
                 nonce=_whole(record["nonce"]),
                 deadline=_whole(record["deadline"]),
-                data=bytes(HexBytes(record["data"])),
-                signature=bytes(HexBytes(record["signature"])),
+                data=_bytes(record["data"]),
+                signature=_bytes(record["signature"]),
             )
             known = record["format"] == FORMAT
         except (KeyError, TypeError, ValueError):
@@ -248,3 +248,9 @@ def _whole(number: Any) -> int:
     if type(number) is not int or number < 0:
         raise ValueError("not a whole number")
     return number
+
+
+def _bytes(text: Any) -> bytes:
+    if not isinstance(text, str) or not text.startswith("0x"):
+        raise ValueError("not hexadecimal")
+    return bytes.fromhex(text[2:])

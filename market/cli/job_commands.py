@@ -23,12 +23,13 @@ app = typer.Typer(name="job", help="Look at jobs, verify and challenge them.", n
 @command(app, "list")
 def list_jobs(session: Session) -> dict[str, Any]:
     """List the market's jobs."""
-    from market.chain.transactions import format_coins
-
     rows: list[dict[str, Any]] = []
+    escrows: list[str] = []
     for job_id in range(1, session.reader.job_count() + 1):
         account = session.reader.job_account(job_id)
         phase = session.reader.phase(job_id, account.round)
+        token = session.reader.token_of(job_id)
+        escrows.append(session.money(token).format(account.escrow))
         rows.append(
             {
                 "job": job_id,
@@ -37,13 +38,14 @@ def list_jobs(session: Session) -> dict[str, Any]:
                 "round": account.round,
                 "used": account.used,
                 "escrow_wei": account.escrow,
+                "token": token,
                 "state": "closed" if account.closed else _state(phase),
             }
         )
     session.table(
         "jobs",
         ["job", "owner", "trainers", "round", "used", "escrow", "state"],
-        [[*list(row.values())[:5], format_coins(row["escrow_wei"]), row["state"]] for row in rows],
+        [[*list(row.values())[:5], escrow, row["state"]] for row, escrow in zip(rows, escrows, strict=True)],
     )
     return {"jobs": rows}
 

@@ -10,9 +10,11 @@ import pytest
 from web3 import Web3
 from web3.contract import Contract
 
+from market.chain.relays import Signed, SigningClient, relay
 from market.chain.rpc import chain_time, fast_forward
 from market.chain.tokens import sign_permit
 from market.chain.transactions import send
+from market.services.audit import audit
 from market.services.inputs import write_update
 from market.services.trainer import Trainer
 from tests.e2e.stage import COIN, STAKE, Stage, made_up_update
@@ -108,6 +110,32 @@ def test_what_the_market_would_refuse_is_neither_signed_nor_relayed(stage: Stage
     refused = stage.cli("bob", "trainer", "leave", 1, "--relayer-file", tmp_path / "other.json")
     assert refused.envelope["error"]["details"]["error"] == "Market_StakeLocked"
     assert not (tmp_path / "other.json").exists()
+
+
+def test_a_settlement_that_was_relayed_is_audited_like_any_other(stage: Stage) -> None:
+    """What was verified is in the log: the transaction that carried it is not the market's own."""
+    stage.create(rounds=1)
+    trainers = stage.joined(*TRAINERS)
+    stage.open()
+    stage.travel(stage.commit(*trainers).opened.commit_end)
+    aggregator = stage.aggregator()
+    state = aggregator.job.state.rounds[0]
+    prepared = aggregator._prepare(state, aggregator.gatherer.gather(state))
+    assert prepared is not None
+    signer = SigningClient(stage.w3, stage.market, stage.actor("aggregator").account)
+    with pytest.raises(Signed) as signed:
+        signer.settle_round(1, 1, prepared.settlement, prepared.proof)
+    relay(stage.client("relayer"), signed.value.request)
+    aggregator.job.refresh()
+    aggregator.publish_aggregates()
+    job = stage.observed()
+    settled = job.state.rounds[0].settled
+    assert settled is not None
+    assert settled.aggregator == aggregator.address
+    assert audit(job).failures == ()
+    assert stage.cli("stranger", "job", "verify", 1, GRAMERCY_KEYSTORE="").data["holds"] is True
+    stage.travel(settled.challenge_end)
+    stage.all_leave(*trainers)
 
 
 # -- tokens -----------------------------------------------------------------------------------------------------------

@@ -113,12 +113,14 @@ class Aggregator:
 
     def deposit_shortage(self) -> int:
         """Deposit what is missing for the next bond, once `approve` agrees; return it."""
-        missing = self.shortage
+        missing, (deposited, pending) = self.shortage, self._deposited
         if missing:
             self.approve(missing)
             # First on record, so that a crash leaves nothing behind in the market.
-            self._remember_deposited(self._deposited + missing)
+            self._remember_deposited(deposited, missing)
             deposit(self.job.market, self.job.state.terms.token, missing, self.report)
+            pending = missing
+        self._remember_deposited(deposited + pending)
         return missing
 
     def withdraw_deposit(self) -> int:
@@ -283,7 +285,7 @@ class Aggregator:
                 if rounds.refusal_to_challenge_update(self.job.state, state.number, index, self.job.now) is None:
                     raise
             else:
-                self._remember_deposited(self._deposited + done.reward)
+                self._remember_deposited(sum(self._deposited) + done.reward)
             return True
         return False
 
@@ -389,19 +391,19 @@ class Aggregator:
         return f"{self.job.market.chain_id}-{self.job.market.address}"
 
     @property
-    def _deposited(self) -> int:
-        """What this job's part of the free balance is: deposited for it, or earned in it by challenges."""
+    def _deposited(self) -> tuple[int, int]:
+        """What was deposited for this job, or earned in it by challenges; and what may have been, before a crash."""
         record = self.journal.read_record(f"deposit-{self._place}.json")
-        return 0 if record is None else int(record["amount_wei"])
+        return (0, 0) if record is None else (int(record["amount_wei"]), int(record["pending_wei"]))
 
     @property
     def _withdrawable(self) -> int:
-        deposited = self._deposited
+        deposited = sum(self._deposited)
         return min(deposited, free_balance(self.job.market, self.job.state.terms.token)) if deposited else 0
 
-    def _remember_deposited(self, amount: int) -> None:
-        if amount != self._deposited:
-            self.journal.write_record(f"deposit-{self._place}.json", {"amount_wei": amount})
+    def _remember_deposited(self, amount: int, pending: int = 0) -> None:
+        if (amount, pending) != self._deposited:
+            self.journal.write_record(f"deposit-{self._place}.json", {"amount_wei": amount, "pending_wei": pending})
 
     def _settle_up(self) -> bool:
         """Free the bonds of final rounds, then withdraw the deposit: one transaction a call."""

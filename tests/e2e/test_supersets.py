@@ -12,9 +12,12 @@ import pytest
 from aggregator.bn254 import compress
 from aggregator.commitments import commit
 from market.domain import Phase
+from market.errors import InsufficientFunds
 from market.rounds import RoundState
 from market.services.aggregator import Aggregator
 from market.services.audit import audit
+from market.services.balances import deposit
+from market.services.journal import Journal
 from market.services.trainer import Trainer, draw_blinding, open_round, recipients_of
 from market.services.updates import round_binding, seal_update
 from market.storage.base import put_bytes
@@ -406,3 +409,32 @@ def test_balances_by_command(stage: Stage) -> None:
     assert stage.cli("aggregator", "aggregator", "withdraw", "0.5ether").data["amount_wei"] == COIN // 2
     assert stage.cli("aggregator", "aggregator", "withdraw").data["amount_wei"] == COIN
     assert stage.cli("aggregator", "aggregator", "withdraw").data["amount_wei"] == 0
+
+
+def test_a_deposit_that_could_not_be_paid_is_not_taken_for_one(stage: Stage) -> None:
+    token = stage.create(rounds=1).terms.token
+    trainers = stage.joined(*NAMES[:3])
+    assert stage.cli("aggregator", "aggregator", "withdraw").data["amount_wei"] == BOND
+    stage.open()
+    stage.travel(stage.commit(*trainers).opened.commit_end)
+    address = stage.actor("aggregator").address
+    stage.w3.manager.request_blocking("anvil_setBalance", [address, hex(BOND // 2)])  # type: ignore[arg-type]
+    aggregator = Aggregator(
+        stage.job("aggregator"), stage.actor("aggregator").account, stage.encryption_keys("aggregator"),
+        Journal(stage.folder / "fresh"), report=stage.told,
+    )  # fmt: skip
+    for _ in range(3):
+        with pytest.raises(InsufficientFunds):
+            aggregator.step()
+    stage.w3.manager.request_blocking("anvil_setBalance", [address, hex(COIN)])  # type: ignore[arg-type]
+    assert aggregator.step()
+    settled = aggregator.job.state.rounds[0].settled
+    assert settled is not None
+    deposit(stage.client("aggregator"), token, BOND // 4)  # for another job
+    stage.travel(settled.challenge_end)
+    aggregator.job.refresh()
+    while not aggregator.finished:
+        assert aggregator.step()
+        aggregator.job.refresh()
+    assert stage.told.named("withdrawn")[-1]["amount_wei"] == BOND
+    assert stage.client("observer").free_balance(token, address) == BOND // 4

@@ -238,7 +238,7 @@ class Job:
         self.scene = scene
         self.state = state
         self.calls = Calls(scene.market, state.job_id)
-        self._carried: dict[int, Carried] = {}
+        self._carried: dict[bytes, Carried] = {}
 
     @property
     def id(self) -> int:
@@ -323,7 +323,9 @@ class Job:
     def carried(self) -> Carried:
         """What the job brings into the latest round; the scene's own book, as settlements of tests need not be true."""
         before = self.state.settled_before(self.number)
-        return EMPTY if before is None else self._carried.get(before.number, EMPTY)
+        if before is None or before.settled is None:
+            return EMPTY
+        return self._carried.get(before.settled.settlement.next_memory_digest, EMPTY)
 
     def settlement(
         self, *, excluded: Sequence[int] = (), scale: float = 12.0, reference: bool | None = None
@@ -350,7 +352,7 @@ class Job:
             trainers=[bytes.fromhex(commit.trainer[2:]) for commit in commits],
             memory=self.carried,
         )
-        self._carried[self.number] = outcome.memory
+        self._carried[outcome.memory.digest()] = outcome.memory
         label = ("aggregate", self.id, self.number, *excluded)
         words = [commit.commitment for commit in commits]
         if layout.reference:

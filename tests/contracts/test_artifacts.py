@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aggregator.srs import development_srs
-from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS, load_artifact
+from market.chain.artifacts import MADE_BY_MARKET, RULE_CONTRACTS, SCORE_CONTRACTS, load_artifact
 from scripts import compile_contracts
 from tests.contracts.harness import Chain
 
@@ -53,8 +53,14 @@ def test_code_matches_where_it_differs_in_immutables_only(chain: Chain) -> None:
     assert verifier.matches(code[:start] + b"\7" * length + code[start + length :])
     for other in (code[:-1], code + b"\0", b""):
         assert not verifier.matches(other)
-    for name in ("Market", *RULE_CONTRACTS.values(), *SCORE_CONTRACTS.values()):
+    for name in ("TermsCheck", *RULE_CONTRACTS.values(), *SCORE_CONTRACTS.values()):
         assert load_artifact(name).immutables == ()
+
+
+def test_what_the_market_makes_is_what_is_published() -> None:
+    market = load_artifact("Market").bytecode
+    for name in MADE_BY_MARKET:
+        assert load_artifact(name).bytecode.removeprefix("0x") in market
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -119,7 +119,7 @@ def test_an_extension_revives_a_job_that_is_not_closed(scene: Scene, job: Job, h
     assert job.state.finished(scene.chain.now)
     with refused("Market_AllRoundsUsed" if how == "used up" else "Market_DeadlinePassed"):
         job.attempt(job.calls.open(), scene.outsider)
-    job.extend(rounds=3, deadline=scene.chain.now + 5_000)
+    job.extend(rounds=3, deadline=max(job.terms.deadline, scene.chain.now + 5_000))
     job.play_round(trainers)
 
 

@@ -166,9 +166,10 @@ def test_invariant_20_no_reentry_while_an_extension_is_paid_for(scene: Scene) ->
     token = _token(scene, "callback token")
     wallet = scene.wallet("ReenteringReceiver")
     job = scene.create(token=token, owner=wallet.address)
+    scene.fund(token, wallet.address, job.terms.round_budget)
     _hook(scene, wallet, token)
     _arm(scene, wallet, _guarded(scene, job.id, wallet))
-    job.extend(rounds=3)
+    job.send(job.calls.extend(3, job.terms.round_budget, job.terms.deadline), wallet.address)
     assert _answers(scene, wallet) == [GUARD] * GUARDED
     assert job.state.escrow == 3 * job.terms.round_budget
     scene.check()

@@ -1,9 +1,10 @@
-"""The contract against the reducer: random actors, arguments and times; the same outcome and books after each step.
+"""The contract against the reducers: random actors, arguments and times; the same outcome and books after each step.
 
-Two jobs share a market: one pays coins, has a score with memory, and its verifier checks figures and finds fault with
-the aggregates that it is told are false; one pays tokens, has a reference, and a verifier that accepts anything,
-challenges too. Both ask for bonds, and one of the aggregators is the owner. Whatever an actor tries, the reducer says
-beforehand by which error it is refused, if at all.
+Three jobs share a market. One pays coins, has a score with memory, and its verifier checks figures and finds fault with
+what it is told is false; two pay the same token, so that one free balance backs settlements of both, and their verifier
+accepts anything, challenges too. One of them has a reference, the other refunds void rounds. Two of the trainers are
+contracts: one refuses coins, one calls back when it is paid. Whatever an actor tries, the reducers say beforehand by
+which error it is refused, if at all; at sampled states one actor alone gets its own out.
 """
 
 from __future__ import annotations
@@ -23,45 +24,46 @@ from web3.contract.contract import ContractFunction
 
 from aggregator.bn254 import P
 from aggregator.proofs.statement import Witness
-from market import rounds
+from market import accounts, rounds
 from market.domain import NATIVE_COIN, REFERENCE_BIT, Phase, Settlement
+from tests.contracts.calls import calldata
 from tests.contracts.harness import Chain, refused
 from tests.contracts.labels import cid, commitment, point, stranger, y_of
 from tests.contracts.scenario import Job, Scene
 
-COMMON: dict[str, Any] = {"commit_seconds": 30, "settle_seconds": 15, "stake_max": 100}
+COMMON: dict[str, Any] = {
+    **{"commit_seconds": 30, "settle_seconds": 15, "stake_max": 100},
+    **{"min_trainers": 5, "max_trainers": 7, "byzantine": 1},
+}
 COIN_JOB: dict[str, Any] = {
     **COMMON,
-    "min_trainers": 3,
-    "max_trainers": 6,
-    "byzantine": 0,
-    "challenge_seconds": 10,
-    "rounds": 2,
-    "aggregator_bond": 57,
-    "challenger_share_bps": 3_333,
+    **{"challenge_seconds": 10, "rounds": 2, "aggregator_bond": 57, "challenger_share_bps": 3_333},
     "score": "reputation",
 }
-TOKEN_JOB: dict[str, Any] = {
+REFERENCE_JOB: dict[str, Any] = {
     **COMMON,
-    "min_trainers": 5,
-    "max_trainers": 7,
-    "byzantine": 1,
-    "challenge_seconds": 4,
-    "rounds": 3,
-    "aggregator_bond": 1_001,
-    "challenger_share_bps": 10_000,
+    **{"challenge_seconds": 6, "rounds": 3, "aggregator_bond": 1_001, "challenger_share_bps": 10_000},
     "reference": True,
+}
+REFUNDING_JOB: dict[str, Any] = {
+    **COMMON,
+    **{"min_trainers": 3, "max_trainers": 6, "byzantine": 0, "challenge_seconds": 8, "rounds": 3},
+    **{"aggregator_bond": 600, "challenger_share_bps": 1},
+    "refund_void": True,
 }
 LIFETIME = 800
 TRAINERS = 7
-OWNER = TRAINERS + 2
+REVERTING, REENTERING = TRAINERS - 2, TRAINERS - 1
+OWNER, OUTSIDER = TRAINERS + 2, TRAINERS + 3
+FUNDS = 10**12
 
-job_index = st.integers(0, 1)
-actor_index = st.integers(0, TRAINERS + 3)
+job_index = st.integers(0, 2)
+actor_index = st.integers(0, OUTSIDER)
 trainer_index = st.integers(0, TRAINERS - 1)
-aggregator_index = st.integers(TRAINERS - 1, TRAINERS + 2)
+aggregator_index = st.integers(TRAINERS - 1, OUTSIDER)
 beginning = st.sampled_from([2, 5, 8, 11, 14])
 round_offset = st.sampled_from([0, 0, 0, 0, -1, 1])
+destination = st.sampled_from(["stranger", "stranger", "stranger", "itself", "nobody"])
 
 
 @cache
@@ -71,8 +73,14 @@ def _session() -> tuple[Scene, Contract, Contract]:
         chain.deploy(name) for name in ("Market", "FaultSwitchVerifier", "PermissiveVerifier", "StandardToken")
     )
     scene = Scene(chain, market, switch)
-    for account in (*scene.trainers[:TRAINERS], *scene.aggregators):
-        scene.fund(token.address, account, 10_000)
+    reverting, reentering = (scene.wallet(name) for name in ("RevertingReceiver", "ReenteringReceiver"))
+    scene.trainers = (*scene.trainers[:REVERTING], reverting.address, reentering.address)
+    for account in (*scene.trainers, *scene.aggregators, scene.owner, scene.outsider):
+        scene.fund(token.address, account, FUNDS)
+    functions = market.functions
+    withdrawal = functions.withdraw(NATIVE_COIN, 1, reentering.address)
+    attacks = [withdrawal, functions.claim(1, [1], reentering.address), functions.leaveJob(1, reentering.address)]
+    chain.send(reentering.functions.arm([(call.address, calldata(call)) for call in attacks]))
     return scene, permissive, token
 
 
@@ -86,48 +94,37 @@ class MarketMachine(RuleBasedStateMachine):
         self._undo = self.chain.undone()
         self._undo.__enter__()
         self.scene = scene = Scene(self.chain, shared.market, self.switch, shared.batch)
-        deadline, aggregators = self.chain.now + LIFETIME, (*scene.aggregators, scene.owner)
-        self.jobs = (
-            scene.create(**COIN_JOB, deadline=deadline, aggregators=aggregators),
-            scene.create(
-                **TOKEN_JOB,
-                deadline=deadline + 50,
-                token=self.token.address,
-                verifier=permissive.address,
-                aggregators=aggregators,
-            ),
-        )
-        scene.fund(self.token.address, scene.owner, 10_000)
-        self.trainers = scene.trainers[:TRAINERS]
+        scene.wallets, scene.trainers = shared.wallets, shared.trainers
+        common = {"deadline": self.chain.now + LIFETIME, "aggregators": (*scene.aggregators, scene.owner)}
+        in_token = {**common, "token": self.token.address, "verifier": permissive.address}
+        created = ({**COIN_JOB, **common}, {**REFERENCE_JOB, **in_token}, {**REFUNDING_JOB, **in_token})
+        self.jobs = tuple(scene.create(**terms) for terms in created)
+        scene.fund(self.token.address, scene.owner, FUNDS)
+        self.trainers = scene.trainers
         self.actors = (*self.trainers, *scene.aggregators, scene.owner, scene.outsider)
         self.ended: dict[tuple[int, int], Phase] = {}
 
-    # -- what actors do ---------------------------------------------------------------------------------------------
+    # -- what brings jobs on ----------------------------------------------------------------------------------------
 
-    @initialize(steps=st.tuples(beginning, beginning), data=st.data())
-    def begin(self, steps: tuple[int, int], data: st.DataObject) -> None:
+    @initialize(steps=st.tuples(beginning, beginning, beginning), data=st.data())
+    def begin(self, steps: tuple[int, int, int], data: st.DataObject) -> None:
         """Begin anywhere in the life of the jobs."""
         for index, count in enumerate(steps):
             self.advance(index, count, 6, data)
-
-    @rule(index=job_index, actor=actor_index, stake=st.sampled_from([0, 9, 10, 55, 100, 101]))
-    def join(self, index: int, actor: int, stake: int) -> None:
-        job, sender = self.jobs[index], self.actors[actor]
-        if sender not in self.trainers:
-            return  # others hold no tokens
-        refusal = rounds.refusal_to_join(job.state, sender, stake)
-        self._act(job, job.calls.join(stake), sender, refusal, value=job.value(stake))
 
     @rule(index=job_index, steps=st.integers(2, 8), count=st.integers(5, TRAINERS), data=st.data())
     def advance(self, index: int, steps: int, count: int, data: st.DataObject) -> None:
         """Do what brings the job on, a few times over: random actors alone would seldom fill a round."""
         for _ in range(steps):
-            job = self.jobs[index]
-            phase = job.state.phase(self.chain.now)
+            job, now = self.jobs[index], self.chain.now
+            phase = job.state.phase(now)
             if job.state.closed:
                 self.collect(index, data.draw(trainer_index, label="collector"))
-            elif phase.terminal and len(job.state.settled_rounds) == job.terms.rounds:
-                self.close(index, TRAINERS, seldom=0)
+            elif phase.terminal and job.state.used_by(now) == job.terms.rounds:
+                if data.draw(st.integers(0, 3), label="revive"):
+                    self.close(index, TRAINERS, seldom=0)
+                else:
+                    self.extend(index, OWNER, 1, 0, 0)
             elif phase.terminal:
                 self._many_join(index, count)
                 self.commit_reference(index, OWNER, 1 + len(job.state.rounds))
@@ -135,12 +132,16 @@ class MarketMachine(RuleBasedStateMachine):
             elif phase is Phase.OPEN and not job.latest.commits:
                 for actor in range(count):
                     self.commit(index, actor, 0, 1 + actor)
-                self.leave(index, data.draw(trainer_index, label="leaver"), zero=False)
+                self.leave(index, data.draw(trainer_index, label="leaver"), "stranger")
             elif phase is Phase.SETTLING and job.state.aggregators:
                 settler = self.actors.index(job.state.aggregators[0])
-                self.post_bond(index, settler)
-                total, dropped = len(job.latest.commits), data.draw(st.sampled_from([0, 0, 1, 2]), label="dropped")
+                self.deposit(settler, job.terms.aggregator_bond, job.terms.token != NATIVE_COIN)
+                total, dropped = len(job.latest.commits), data.draw(st.sampled_from([0, 1, 1, 2]), label="dropped")
                 self.settle(index, settler, 0, (1 << total) - 1 >> dropped, data)
+            elif phase is Phase.CHALLENGEABLE and data.draw(st.booleans(), label="settle anew"):
+                settler = self.actors.index(job.state.aggregators[-1])
+                self.deposit(settler, job.terms.aggregator_bond, job.terms.token != NATIVE_COIN)
+                self.settle(index, settler, 0, -1, data)
             elif phase is Phase.CHALLENGEABLE and data.draw(st.booleans(), label="false"):
                 self.challenge(index, data.draw(actor_index, label="challenger"), 0, false=True)
             else:
@@ -151,28 +152,28 @@ class MarketMachine(RuleBasedStateMachine):
             if self.trainers[actor] not in self.jobs[index].state.stakes:
                 self.join(index, actor, 10 + actor)
 
-    @rule(index=job_index, actor=actor_index, zero=st.booleans())
-    def leave(self, index: int, actor: int, zero: bool) -> None:
-        job, sender = self.jobs[index], self.actors[actor]
-        refusal = rounds.refusal_to_leave(job.state, sender, self.chain.now)
-        if zero and refusal != "Market_NotTrainer":
-            refusal = "Market_ZeroRecipient"
-        self._act(job, job.calls.leave(self._recipient(sender, zero)), sender, refusal)
+    # -- what trainers do -------------------------------------------------------------------------------------------
 
-    @rule(index=job_index, actor=actor_index)
-    def open(self, index: int, actor: int) -> None:
-        job = self.jobs[index]
-        refusal = rounds.refusal_to_open(job.state, self.chain.now)
-        self._act(job, job.calls.open(), self.actors[actor], refusal)
-
-    @rule(index=job_index, actor=st.sampled_from([OWNER, OWNER, OWNER, 0, TRAINERS]), label=st.integers(0, 9))
-    def commit_reference(self, index: int, actor: int, label: int) -> None:
+    @rule(index=job_index, actor=actor_index, stake=st.sampled_from([0, 9, 10, 55, 100, 101]))
+    def join(self, index: int, actor: int, stake: int) -> None:
         job, sender = self.jobs[index], self.actors[actor]
-        refusal = rounds.refusal_to_commit_reference(job.state, sender, self.chain.now)
-        if not label:
-            refusal = refusal or "Market_InvalidCommitment"
-        row = point(("reference", label)) if label else (0, 0)
-        self._act(job, job.calls.commit_reference(row, cid(label)), sender, refusal)
+        refusal = rounds.refusal_to_join(job.state, sender, stake)
+        self._act(job, job.calls.join(stake), sender, refusal, value=job.value(stake))
+
+    @rule(index=job_index, actor=actor_index, where=destination)
+    def leave(self, index: int, actor: int, where: str) -> None:
+        job, sender = self.jobs[index], self.actors[actor]
+        recipient = self._recipient(sender, where)
+        refusal = rounds.refusal_to_leave(job.state, sender, self.chain.now, recipient)
+        refusal = refusal or self._refusal_of_payment(job.terms.token, recipient)
+        named = sender in job.state.named
+        self._act(job, job.calls.leave(recipient), sender, refusal, events=1 + named)
+
+    @rule(index=job_index, actor=actor_index, named=actor_index, nobody=st.sampled_from([False, False, True]))
+    def name(self, index: int, actor: int, named: int, nobody: bool) -> None:
+        job, sender = self.jobs[index], self.actors[actor]
+        refusal = rounds.refusal_to_name(job.state, sender)
+        self._act(job, job.calls.name(NATIVE_COIN if nobody else self.actors[named]), sender, refusal)
 
     @rule(index=job_index, actor=actor_index, offset=round_offset, label=st.integers(0, 9))
     def commit(self, index: int, actor: int, offset: int, label: int) -> None:
@@ -186,37 +187,125 @@ class MarketMachine(RuleBasedStateMachine):
             refusal = "Market_DuplicateCommitment"
         self._act(job, job.calls.commit(number, update, cid(label)), sender, refusal)
 
+    @rule(index=job_index, actor=actor_index, numbers=st.lists(st.integers(0, 4), max_size=4), where=destination)
+    def claim(self, index: int, actor: int, numbers: list[int], where: str) -> None:
+        job, sender = self.jobs[index], self.actors[actor]
+        numbers = [number % (job.number + 2) for number in numbers]  # up to one that never opened
+        recipient = self._recipient(sender, where)
+        refusal = self._refusal_to_claim(job, numbers, sender, recipient)
+        refusal = refusal or self._refusal_of_payment(job.terms.token, recipient)
+        self._act(job, job.calls.claim(numbers, recipient), sender, refusal, events=len(numbers))
+
+    @rule(index=job_index, actor=trainer_index)
+    def collect(self, index: int, actor: int) -> None:
+        """Claim all that is due; when nothing is, leave."""
+        owed = self.jobs[index].state.claimable(self.actors[actor], self.chain.now)
+        if owed:
+            self.claim(index, actor, list(owed), "stranger")
+        else:
+            self.leave(index, actor, "stranger")
+
+    # -- what owners do ---------------------------------------------------------------------------------------------
+
+    @rule(index=job_index, actor=actor_index)
+    def open(self, index: int, actor: int) -> None:
+        job, now = self.jobs[index], self.chain.now
+        refusal = rounds.refusal_to_open(job.state, now)
+        self._act(job, job.calls.open(), self.actors[actor], refusal, events=1 + self._concluded(job))
+
+    @rule(index=job_index, actor=st.sampled_from([OWNER, OWNER, OWNER, 0, TRAINERS]), label=st.integers(0, 9))
+    def commit_reference(self, index: int, actor: int, label: int) -> None:
+        job, sender = self.jobs[index], self.actors[actor]
+        refusal = rounds.refusal_to_commit_reference(job.state, sender, self.chain.now)
+        if not label:
+            refusal = refusal or "Market_InvalidCommitment"
+        row = point(("reference", label)) if label else (0, 0)
+        self._act(job, job.calls.commit_reference(row, cid(label)), sender, refusal)
+
+    @rule(
+        index=job_index,
+        actor=st.sampled_from([OWNER, OWNER, OWNER, OUTSIDER]),
+        more=st.sampled_from([-1, 0, 0, 1]),
+        budget=st.sampled_from([-1, 0, 0, 7, 1_000]),
+        seconds=st.sampled_from([-1, 0, 0, 1, 50, 10**9]),
+    )
+    def extend(self, index: int, actor: int, more: int, budget: int, seconds: int) -> None:
+        job, sender, now = self.jobs[index], self.actors[actor], self.chain.now
+        terms = job.terms
+        wanted = (terms.rounds + more, terms.round_budget + budget, max(terms.deadline, now) + seconds)
+        refusal = rounds.refusal_to_extend(job.state, sender, *wanted, now)
+        deposit = 0 if refusal else job.state.extension_deposit(*wanted[:2], now)
+        self._act(
+            job,
+            job.calls.extend(*wanted),
+            sender,
+            refusal,
+            value=job.value(deposit),
+            events=1 + self._concluded(job),
+        )
+
+    @rule(index=job_index, actor=st.sampled_from([OWNER, 0, OUTSIDER]), seldom=st.integers(0, 5))
+    def stop(self, index: int, actor: int, seldom: int) -> None:
+        """Stop a job; only now and then, for a stopped job is a dull one."""
+        job, sender = self.jobs[index], self.actors[actor]
+        if seldom and actor == OWNER:
+            return
+        self._act(job, job.calls.stop(), sender, rounds.refusal_to_stop(job.state, sender, self.chain.now))
+
+    @rule(index=job_index, actor=actor_index, seldom=st.integers(0, 7))
+    def close(self, index: int, actor: int, seldom: int) -> None:
+        """Close a job; its owner before the end only now and then."""
+        job, sender, now = self.jobs[index], self.actors[actor], self.chain.now
+        if seldom and sender == job.state.owner and not job.state.finished(now):
+            return
+        refusal = rounds.refusal_to_close(job.state, sender, now)
+        self._act(job, job.calls.close(), sender, refusal, events=1 + self._concluded(job))
+
+    # -- what aggregators and challengers do ------------------------------------------------------------------------
+
     @rule(index=job_index, actor=actor_index, offset=round_offset, mask=st.integers(-1, 255), data=st.data())
     def settle(self, index: int, actor: int, offset: int, mask: int, data: st.DataObject) -> None:
         job, sender, now = self.jobs[index], self.actors[actor], self.chain.now
         if not job.state.rounds:
             return
-        number, total = max(job.number + offset, 0), len(job.latest.commits)
-        included = (1 << total) - 1 if mask < 0 else mask
-        words = [commit.commitment for commit in job.latest.commits if included >> commit.index & 1]
-        if job.latest.reference is not None and data.draw(st.booleans(), label="usable"):
+        number, latest = max(job.number + offset, 0), job.latest
+        included = (1 << len(latest.commits)) - 1 & ~latest.slashed_mask if mask < 0 else mask
+        words = [commit.commitment for commit in latest.commits if included >> commit.index & 1]
+        if latest.reference is not None and data.draw(st.booleans(), label="usable"):
             included |= 1 << REFERENCE_BIT
-            words.append(job.latest.reference.commitment)
+            words.append(latest.reference.commitment)
         words += [] if job.previous is None else [job.previous]
         settlement = replace(_EMPTY, included=included, commitment_ys=tuple(map(y_of, words)))
-        refusal = rounds.refusal_to_settle(job.state, number, sender, included, now)
-        if refusal is None:
-            settlement, refusal = self._settlement(job, settlement, data)
-        self._act(job, job.calls.settle(number, settlement), sender, refusal)
+        free = job.free(sender)
+        refusal = rounds.refusal_to_settle(job.state, number, sender, included, now, free)
+        if refusal in (None, "Market_InsufficientBalance"):
+            settlement, figures = self._settlement(job, settlement, data)
+            if refusal is None or figures in ("Settling_WrongScore", "Market_WrongCommitment"):
+                refusal = figures  # the market asks the verifier before it takes the bond
+        anew = 2 if latest.settled is not None else 0
+        self._act(job, job.calls.settle(number, settlement), sender, refusal, events=1 + anew)
 
-    @rule(index=job_index, actor=aggregator_index)
-    def post_bond(self, index: int, actor: int) -> None:
-        job, sender = self.jobs[index], self.actors[actor]
-        refusal = rounds.refusal_to_post_bond(job.state, sender)
-        self._act(job, job.calls.post_bond(), sender, refusal, value=job.value(job.terms.aggregator_bond))
+    @rule(actor=actor_index, amount=st.sampled_from([0, 1, 57, 600, 1_001]), tokens=st.booleans())
+    def deposit(self, actor: int, amount: int, tokens: bool) -> None:
+        token, sender = self.token.address if tokens else NATIVE_COIN, self.actors[actor]
+        call = self.scene.market.functions.deposit(token, amount, b"")
+        self._act(None, call, sender, accounts.refusal_to_deposit(amount), value=0 if tokens else amount)
 
-    @rule(index=job_index, actor=aggregator_index, zero=st.booleans())
-    def withdraw_bond(self, index: int, actor: int, zero: bool) -> None:
-        job, sender = self.jobs[index], self.actors[actor]
-        refusal = rounds.refusal_to_withdraw_bond(job.state, sender, self.chain.now)
-        if zero and refusal != "Market_NotBonded":
-            refusal = "Market_ZeroRecipient"
-        self._act(job, job.calls.withdraw_bond(self._recipient(sender, zero)), sender, refusal)
+    @rule(actor=actor_index, part=st.sampled_from([0, 1, 2, 2, 3]), tokens=st.booleans(), where=destination)
+    def withdraw(self, actor: int, part: int, tokens: bool, where: str) -> None:
+        """Withdraw nothing, a half, all, or a unit more."""
+        token, sender = self.token.address if tokens else NATIVE_COIN, self.actors[actor]
+        free = self.scene.free(sender, token)
+        amount, recipient = (0, free // 2, free, free + 1)[part], self._recipient(sender, where)
+        refusal = accounts.refusal_to_withdraw(self.scene.accounts, token, sender, amount, recipient)
+        refusal = refusal or self._refusal_of_payment(token, recipient)
+        self._act(None, self.scene.market.functions.withdraw(token, amount, recipient), sender, refusal)
+
+    @rule(index=job_index, actor=actor_index, number=st.integers(0, 4))
+    def release(self, index: int, actor: int, number: int) -> None:
+        job = self.jobs[index]
+        refusal = rounds.refusal_to_release_bond(job.state, number, self.chain.now)
+        self._act(job, job.calls.release(number), self.actors[actor], refusal)
 
     @rule(index=job_index, actor=actor_index, offset=round_offset, false=st.booleans())
     def challenge(self, index: int, actor: int, offset: int, false: bool) -> None:
@@ -224,51 +313,29 @@ class MarketMachine(RuleBasedStateMachine):
         job, sender = self.jobs[index], self.actors[actor]
         number = max(job.number + offset, 0)
         refusal = rounds.refusal_to_challenge(job.state, number, self.chain.now)
-        if refusal is None and job.terms.token == NATIVE_COIN:
+        if refusal is None and index == 0:
             self.chain.send(self.switch.functions.setFalse(job.id, number, false))
             refusal = rounds.refusal_to_challenge(job.state, number, self.chain.now)  # a second has gone by
             refusal = refusal or (None if false else "FaultSwitch_NoFault")
         self._act(job, job.calls.challenge(number), sender, refusal)
 
-    @rule(index=job_index, actor=actor_index, zero=st.booleans())
-    def withdraw_reward(self, index: int, actor: int, zero: bool) -> None:
+    @rule(index=job_index, actor=actor_index, offset=round_offset, place=st.integers(0, 7), false=st.booleans())
+    def challenge_update(self, index: int, actor: int, offset: int, place: int, false: bool) -> None:
         job, sender = self.jobs[index], self.actors[actor]
-        refusal = "Market_ZeroRecipient" if zero else rounds.refusal_to_withdraw_reward(job.state, sender)
-        self._act(job, job.calls.withdraw_reward(self._recipient(sender, zero)), sender, refusal)
+        number = max(job.number + offset, 0)
+        refusal = rounds.refusal_to_challenge_update(job.state, number, place, self.chain.now)
+        events = 1
+        if refusal is None:
+            commit = job.latest.commits[place]
+            events += commit.trainer in job.state.named
+            if index == 0:
+                word = commit.commitment
+                self.chain.send(self.switch.functions.setOutOfRange(job.id, number, word, false))
+                refusal = rounds.refusal_to_challenge_update(job.state, number, place, self.chain.now)
+                refusal = refusal or (None if false else "FaultSwitch_NoFault")
+        self._act(job, job.calls.challenge_update(number, place), sender, refusal, events=events)
 
-    @rule(index=job_index, actor=actor_index, numbers=st.lists(st.integers(0, 4), max_size=4), zero=st.booleans())
-    def claim(self, index: int, actor: int, numbers: list[int], zero: bool) -> None:
-        job, sender = self.jobs[index], self.actors[actor]
-        numbers = [number % (job.number + 2) for number in numbers]  # up to one that never opened
-        refusal = self._refusal_to_claim(job, numbers, sender)
-        if zero:
-            refusal = "Market_ZeroRecipient"
-        self._act(job, job.calls.claim(numbers, self._recipient(sender, zero)), sender, refusal, events=len(numbers))
-
-    @rule(index=job_index, actor=trainer_index)
-    def collect(self, index: int, actor: int) -> None:
-        """Claim all that is due; when nothing is, leave."""
-        owed = self.jobs[index].state.claimable(self.actors[actor], self.chain.now)
-        if owed:
-            self.claim(index, actor, list(owed), zero=False)
-        else:
-            self.leave(index, actor, zero=False)
-
-    @rule(index=job_index, actor=actor_index, seldom=st.integers(0, 7))
-    def close(self, index: int, actor: int, seldom: int) -> None:
-        """Close a job; an unused one only now and then, for a closed job is a dull one."""
-        job, sender = self.jobs[index], self.actors[actor]
-        if seldom and not job.state.stakes and not job.state.rounds:
-            return
-        self._act(job, job.calls.close(), sender, rounds.refusal_to_close(job.state, sender, self.chain.now))
-
-    @rule(index=job_index, actor=actor_index, zero=st.booleans())
-    def withdraw(self, index: int, actor: int, zero: bool) -> None:
-        job, sender = self.jobs[index], self.actors[actor]
-        refusal = rounds.refusal_to_withdraw(job.state, sender)
-        if zero and refusal != "Market_NotOwner":
-            refusal = "Market_ZeroRecipient"
-        self._act(job, job.calls.withdraw(self._recipient(sender, zero)), sender, refusal)
+    # -- what time and strangers do ---------------------------------------------------------------------------------
 
     @rule(index=job_index, beside=st.sampled_from([-1, 0, 1]))
     def jump_to_the_next_boundary(self, index: int, beside: int) -> None:
@@ -298,6 +365,15 @@ class MarketMachine(RuleBasedStateMachine):
 
     # -- what must hold ---------------------------------------------------------------------------------------------
 
+    @rule(actor=actor_index)
+    def one_alone_gets_its_own_out(self, actor: int) -> None:
+        """All others silent, from here on: at the end an actor has its stakes, payouts, bonds, and free balances."""
+        account = self.actors[actor]
+        with self.scene.undone():
+            self.chain.travel_to(max(self.chain.now, self._end()))
+            for token in (NATIVE_COIN, self.token.address):
+                assert self._out(account, token) == self._own(account, token)
+
     @invariant()
     def terminal_phases_absorb(self) -> None:
         for job in self.jobs:
@@ -307,53 +383,109 @@ class MarketMachine(RuleBasedStateMachine):
                     assert self.ended.setdefault((job.id, state.number), phase) is phase
 
     def teardown(self) -> None:
-        """Get everybody out by the deadline and one round's windows; nothing may be left over."""
+        """Get everybody out by the deadline and the last round's windows; nothing may be left over."""
         try:
             self._everybody_out()
         finally:
             self._undo.__exit__(None, None, None)
         super().teardown()
 
-    def _everybody_out(self) -> None:
-        end = max(job.terms.deadline + COMMON["commit_seconds"] + COMMON["settle_seconds"] + 10 for job in self.jobs)
-        self.chain.travel_to(max(end, self.chain.now))
+    def _end(self) -> int:
+        """Return when every round is over: one window for each of the f + 1 times that it can be settled anew."""
+        ends = []
         for job in self.jobs:
-            for trainer in self.trainers:
-                owed = job.state.claimable(trainer, self.chain.now)
-                if owed:
-                    job.claim(trainer, list(owed), stranger(trainer))
-            for trainer in list(job.state.stakes):
-                job.leave(trainer, stranger(trainer))
-            for aggregator in list(job.state.bonds):
-                job.withdraw_bond(aggregator, stranger(aggregator))
-            for challenger in list(job.state.rewards):
-                job.withdraw_reward(challenger, stranger(challenger))
-            if not job.state.closed:
-                job.close()
-            if job.state.refund:
-                job.withdraw(stranger("owner"))
-            assert job.state.liabilities == 0
+            terms, latest = job.terms, job.state.latest
+            windows = (terms.byzantine + 2) * terms.challenge_seconds
+            last = terms.deadline if latest is None else max(terms.deadline, latest.opened.commit_end)
+            ends.append(last + terms.commit_seconds + terms.settle_seconds + windows)
+        return max(ends)
+
+    def _own(self, account: str, token: str) -> int:
+        """Return what an account has in jobs and beside them once every round is over, by the reducers."""
+        own, now = self.scene.free(account, token), self.chain.now
+        for job in self.jobs:
+            if job.terms.token != token:
+                continue
+            state = job.state
+            own += state.stakes.get(account, 0) + sum(state.claimable(account, now).values())
+            own += sum(state.releasable(account, now).values())
+            own += state.escrow if account == state.owner else 0
+        return own
+
+    def _out(self, account: str, token: str) -> int:
+        """Take all that out, by the account's own calls alone; return what arrived."""
+        recipient = stranger((account, token, "out"))
+        before = self.scene.balance(token, recipient)
+        for job in self.jobs:
+            if job.terms.token == token:
+                self._out_of(job, account, recipient)
+        if self.scene.free(account, token):
+            self.scene.withdraw(account, token=token, recipient=recipient)
+        return self.scene.balance(token, recipient) - before
+
+    def _out_of(self, job: Job, account: str, recipient: str) -> None:
+        owed = job.state.claimable(account, self.chain.now)
+        if owed:
+            job.claim(account, list(owed), recipient)
+        if account in job.state.stakes:
+            job.leave(account, recipient)
+        for number in job.state.releasable(account, self.chain.now):
+            job.send(job.calls.release(number), account)
+        if account == job.state.owner and not job.state.closed:
+            job.close(account)
+
+    def _everybody_out(self) -> None:
+        self.chain.travel_to(max(self._end(), self.chain.now))
+        for account in self.actors:
+            for token in (NATIVE_COIN, self.token.address):
+                self._out(account, token)
+        for account in self.actors:  # bonds that the owner's closes have freed
+            for token in (NATIVE_COIN, self.token.address):
+                self._out(account, token)
+        assert [job.state.liabilities for job in self.jobs] == [0, 0, 0]
+        assert self.scene.accounts.balances == {}
         self.scene.check()
         assert self.chain.balance(self.scene.market.address) == 0
+        reentering = self.scene.wallets[self.trainers[REENTERING]]
+        assert not [data for ok, data in self.chain.call(reentering.functions.answers()) if ok]
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
     def _act(
-        self, job: Job, call: ContractFunction, sender: str, refusal: str | None, *, value: int = 0, events: int = 1
+        self,
+        job: Job | None,
+        call: ContractFunction,
+        sender: str,
+        refusal: str | None,
+        *,
+        value: int = 0,
+        events: int = 1,
     ) -> None:
         """Make a call; it must be refused as predicted, or succeed, emit its events and keep the books."""
         if refusal is not None:
             with refused(refusal):
-                job.attempt(call, sender, value)
+                self.scene.attempt(call, sender, value)
             return
         assert len(self.scene.send(call, sender, value)) == events
-        job.check(first_round=job.number)
+        if job is not None:
+            job.check(first_round=job.number)
         self.scene.check_balances()
 
-    def _recipient(self, sender: str, zero: bool) -> str:
-        return NATIVE_COIN if zero else stranger(sender)
+    def _concluded(self, job: Job) -> int:
+        """Return how many events put the books of the latest round in order first."""
+        latest = job.state.latest
+        return bool(latest and latest.bond) + bool(job.state.refund_due(self.chain.now))
 
-    def _refusal_to_claim(self, job: Job, numbers: Sequence[int], trainer: str) -> str | None:
+    def _recipient(self, sender: str, where: str) -> str:
+        return {"stranger": stranger(sender), "itself": sender, "nobody": NATIVE_COIN}[where]
+
+    def _refusal_of_payment(self, token: str, recipient: str) -> str | None:
+        refuses = token == NATIVE_COIN and recipient == self.trainers[REVERTING]
+        return "Reverting_NoCoins" if refuses else None
+
+    def _refusal_to_claim(self, job: Job, numbers: Sequence[int], trainer: str, recipient: str) -> str | None:
+        if recipient == NATIVE_COIN:
+            return "Market_ZeroRecipient"
         for position, number in enumerate(numbers):
             refusal = rounds.refusal_to_claim(job.state, number, trainer, self.chain.now)
             if refusal is not None:
@@ -367,7 +499,7 @@ class MarketMachine(RuleBasedStateMachine):
         included = settlement.included
         total = len(job.latest.commits)
         chosen = [commit for commit in job.latest.commits if included >> commit.index & 1]
-        if job.terms.token == NATIVE_COIN:  # the job whose verifier checks figures
+        if job is self.jobs[0]:  # whose verifier checks figures
             honest = job.settlement(excluded=[index for index in range(total) if not included >> index & 1])
             if data.draw(st.integers(0, 3), label="tamper") == 0:
                 return replace(honest, scores=(*honest.scores[:-1], honest.scores[-1] + 1)), "Settling_WrongScore"

@@ -79,7 +79,8 @@ def _succeeds(chain: Chain, call: ContractFunction, account: str, value: int) ->
     try:
         chain.call(call, sender=account, value=value)
     except Reverted as error:
-        decode_refusal(error)  # raises where no known error is the reason
+        if not decode_refusal(error).name:
+            raise  # refused, but by no declared error
         return False
     return True
 

@@ -21,7 +21,7 @@ from market.chain.artifacts import load_artifact
 from market.chain.market import ALL_ABIS, MarketClient
 from market.chain.transactions import refusals, send
 from market.domain import Address
-from market.errors import ConfigError, ContractRefused, WrongChain
+from market.errors import ConfigError, ContractRefused, NodeRefused, WrongChain
 
 FORMAT = "gramercy/request/1"
 VALID_SECONDS = 3_600
@@ -197,14 +197,7 @@ def check(market: MarketClient, request: Request) -> str:
             raise ContractRefused(
                 f"the request is not signed by {request.sender}", error="ERC2771ForwarderInvalidSigner"
             )
-        # The forwarder tells nothing of why a call failed: ask the market itself, as the forwarder would.
-        asked: TxParams = {
-            "from": Web3.to_checksum_address(forwarder),
-            "to": Web3.to_checksum_address(market.address),
-            "data": HexBytes(request.data + bytes.fromhex(request.sender[2:])),
-        }
-        if not request.value:
-            market.w3.eth.call(asked, "pending")
+    _try_call(market, request)
     return market.function_name(request.data) or "unknown"
 
 
@@ -214,8 +207,37 @@ def relay(market: MarketClient, request: Request) -> TxReceipt:
     if market.account is None:
         raise ContractRefused("this market was opened for reading only", hint="give an account")
     call = _contract(market, request.forwarder).functions.execute(request.fields())
-    with refusals(ALL_ABIS):
-        return send(market.w3, market.account, call, value=request.value, abis=ALL_ABIS)
+    try:
+        with refusals(ALL_ABIS):
+            return send(market.w3, market.account, call, value=request.value, abis=ALL_ABIS)
+    except ContractRefused as refused:
+        if refused.details.get("error") != "FailedCall":
+            raise
+        raise ContractRefused(
+            f"the market refuses the {market.function_name(request.data)} that {request.sender} signed",
+            hint="`gramercy job show` tells the job's terms and its phase",
+            error="FailedCall",
+        ) from refused
+
+
+def _try_call(market: MarketClient, request: Request) -> None:
+    """Ask the market itself, as the forwarder would, which tells nothing of why a call failed."""
+    sender = Web3.to_checksum_address(request.forwarder)
+    asked: TxParams = {
+        "from": sender,
+        "to": Web3.to_checksum_address(market.address),
+        "data": HexBytes(request.data + bytes.fromhex(request.sender[2:])),
+        "value": Wei(request.value),
+    }
+    try:
+        with refusals(ALL_ABIS):
+            if request.value:  # which the forwarder does not have before it is relayed
+                market.w3.eth.call(asked, "pending", {sender: {"balance": Wei(request.value)}})
+            else:
+                market.w3.eth.call(asked, "pending")
+    except NodeRefused:
+        if not request.value:
+            raise  # else a node without state overrides: the transaction will tell
 
 
 def _contract(market: MarketClient, forwarder: Address) -> Contract:

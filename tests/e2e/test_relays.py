@@ -112,6 +112,18 @@ def test_what_the_market_would_refuse_is_neither_signed_nor_relayed(stage: Stage
     assert not (tmp_path / "other.json").exists()
 
 
+def test_a_call_with_coins_that_the_market_refuses_costs_the_relayer_nothing(stage: Stage, tmp_path: Path) -> None:
+    stage.create()
+    path = tmp_path / "request.json"
+    stage.cli("ann", "trainer", "join", 1, "--relayer-file", path, "--yes")
+    stage.joined("ann")
+    before = stage.balance("relayer")
+    refused = stage.cli("relayer", "relay", path, "--yes")
+    assert refused.code == 5
+    assert "the market refuses the joinJob" in refused.envelope["error"]["message"]
+    assert stage.balance("relayer") == before
+
+
 def test_a_settlement_that_was_relayed_is_audited_like_any_other(stage: Stage) -> None:
     """What was verified is in the log: the transaction that carried it is not the market's own."""
     stage.create(rounds=1)

@@ -11,6 +11,7 @@ from web3 import Web3
 from web3.types import RPCEndpoint
 
 from aggregator.srs import development_srs
+from market.chain.anvil import Anvil
 from market.chain.create2 import (
     PROXY,
     PROXY_CODE,
@@ -69,6 +70,9 @@ def test_a_salt_has_32_bytes() -> None:
 def test_the_proxy_is_made_once_and_creates_where_it_was_said(fresh: Web3, account: LocalAccount) -> None:
     made = ensure_proxy(fresh, account)
     assert (made is None) == (bytes(fresh.eth.get_code(PROXY)) == PROXY_CODE and _is_anvil(fresh))
+    if made is not None:
+        shown = fresh.eth.get_transaction(made["transactionHash"])
+        assert (shown["from"], shown["nonce"], shown["v"], shown.get("chainId")) == (PROXY_SIGNER, 0, 27, None)
     assert bytes(fresh.eth.get_code(PROXY)) == PROXY_CODE
     sent = fresh.eth.get_transaction_count(account.address)
     assert ensure_proxy(fresh, account) is None
@@ -88,6 +92,31 @@ def test_who_comes_second_finds_the_contract_there(fresh: Web3, account: LocalAc
     ensure_proxy(fresh, account)
     assert create2(fresh, account, _SALT, _STOP, "Stop") is not None
     assert create2(fresh, account, _SALT, _STOP, "Stop") is None
+
+
+@pytest.mark.slow
+@pytest.mark.node
+def test_a_transaction_of_an_earlier_run_that_waits_is_waited_for() -> None:
+    """Killed after it sent, and started again before the block: the second transaction would fail."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(ask: Request, method: str, params: Any) -> Any:
+        answer = ask(method, params)
+        if method == "eth_sendRawTransaction":
+            raise Killed
+        return answer
+
+    with Anvil(block_time=2) as chain:
+        sender: LocalAccount = Account.create()
+        chain.fund(sender.address, 10**18)
+        dying, again = (connect(chain.url, expected_chain_id=None) for _ in range(2))
+        intercept(dying, die)
+        with pytest.raises(Killed):
+            create2(dying, sender, _SALT, _STOP, "Stop")
+        create2(again, sender, _SALT, _STOP, "Stop")
+        assert bytes(again.eth.get_code(create2_address(_SALT, _STOP))) == b"\0"
 
 
 def test_code_that_cannot_be_created_is_an_error(fresh: Web3, account: LocalAccount) -> None:

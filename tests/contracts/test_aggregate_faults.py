@@ -1,4 +1,4 @@
-"""verifyFault: true evidence against a false aggregate is accepted; a true aggregate cannot be overturned."""
+"""verifyFault: true evidence against a false aggregate or update is accepted; a true one cannot be overturned."""
 
 from __future__ import annotations
 
@@ -98,6 +98,45 @@ def test_a_true_aggregate_has_none(start: int, chain: Chain, gram_verifier: Cont
     evidence = opened(place, true, start, 5)
     with refused("Fault_NotShown"):
         chain.call(gram_verifier.functions.verifyFault(claim(place, true, true), evidence.encode()))
+
+
+UPDATE_BOUND = 2 ** (BITS - 1) - 1
+
+
+def update_claim(place: RoundId, update: Entries) -> dict[str, Any]:
+    """Return AggregateClaim as the market puts it for a committed update: weight 1, and no file."""
+    return claim(place, update, update) | {"weightSum": 1, "aggregateRoot": bytes(32)}
+
+
+def an_update(index: int = 0, value: int = UPDATE_BOUND, length: int = D) -> Entries:
+    update = np.zeros(length, dtype=np.int64)
+    update[:D] = np.arange(D) % (2 * UPDATE_BOUND + 1) - UPDATE_BOUND
+    update[index] = value
+    return update
+
+
+@pytest.mark.parametrize(
+    ("index", "value"),
+    [(0, UPDATE_BOUND + 1), (7, -UPDATE_BOUND - 1), (D - 1, 2**62), pytest.param(D, 1, id="beyond the end")],
+)
+def test_an_update_out_of_range_is_shown(
+    index: int, value: int, chain: Chain, gram_verifier: Contract, place: RoundId
+) -> None:
+    false = an_update(index, value, D + 50)
+    evidence = opened(place, false, max(0, index - 3), 5)
+    chain.call(gram_verifier.functions.verifyFault(update_claim(place, false), evidence.encode()))
+
+
+@pytest.mark.parametrize("start", [0, 150, D - 2, D + 1, 595])
+def test_an_update_in_range_has_no_fault(start: int, chain: Chain, gram_verifier: Contract, place: RoundId) -> None:
+    """Nor has it a file to differ from: none has the root zero."""
+    true = an_update()
+    function = gram_verifier.functions.verifyFault
+    with refused("Fault_NotShown"):
+        chain.call(function(update_claim(place, true), opened(place, true, start, 5).encode()))
+    if start % 128 == 0:
+        with pytest.raises(Reverted):
+            chain.call(function(update_claim(place, true), mismatch(place, true, an_update(1, 5), 0).encode()))
 
 
 def test_values_that_the_commitment_does_not_have_are_no_evidence(

@@ -137,17 +137,18 @@ def _aggregator(session: Session, job_id: int, open_at: int, *, entitled: bool =
     from market.services.aggregator import Aggregator, aggregator_folder
     from market.services.journal import Journal
 
+    job = session.job(job_id)
+    money = session.money(job.state.terms.token)
     aggregator = Aggregator(
-        session.job(job_id),
+        job,
         session.account,
         _keys(session),
         Journal(aggregator_folder(session.settings.state, session.account.address, job_id)),
         open_at=open_at,
         report=session.report,
+        approve=lambda amount: session.confirm(f"Deposit {money.format(amount)} for bonds of job {job_id}?"),
     )
-    money = session.money(aggregator.job.state.terms.token)
-    aggregator.approve = lambda amount: session.confirm(f"Deposit {money.format(amount)} for bonds of job {job_id}?")
-    known = (*aggregator.job.state.created.aggregators, *aggregator.job.state.aggregators)
+    known = (*job.state.created.aggregators, *job.state.aggregators)
     if entitled and aggregator.address not in known:
         raise ContractRefused(
             f"{aggregator.address} is not an aggregator of job {job_id}",

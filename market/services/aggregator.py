@@ -19,8 +19,8 @@ from market import rounds
 from market.domain import REFERENCE_BIT, Address, Phase, RoundOpened, RoundSettled
 from market.errors import ContractRefused, StorageUnavailable
 from market.rounds import RoundState
-from market.services.balances import deposit, free_balance, withdraw
 from market.services.challenge import challenge_update
+from market.services.deposits import Deposits
 from market.services.encryption import EncryptionKey, EncryptionKeys, publish
 from market.services.gathering import Gathered, Gatherer
 from market.services.job import Job
@@ -68,8 +68,10 @@ class Aggregator:
     _given_up: set[RoundOpened | RoundSettled] = field(default_factory=set)
     _next_look: dict[RoundSettled, int] = field(default_factory=dict)
     gatherer: Gatherer = field(init=False)
+    deposits: Deposits = field(init=False)
 
     def __post_init__(self) -> None:
+        self.deposits = Deposits(self.job, self.address, self.journal, self.report, self.approve)
         self.gatherer = Gatherer(self.job, self.keys, self.report)
 
     @property
@@ -80,24 +82,12 @@ class Aggregator:
     @property
     def finished(self) -> bool:
         """Whether the job needs this aggregator no more, what it settled is published, and its money is back."""
-        return self._over and not self.held and not self._withdrawable and not self._unpublished()
-
-    @property
-    def held(self) -> int:
-        """What is held behind its settlements in this job."""
-        mine = (state for state in self.job.state.rounds if state.settled and state.settled.aggregator == self.address)
-        return sum(state.bond for state in mine)
+        return self._over and not self.deposits.held and not self.deposits.withdrawable and not self._unpublished()
 
     @property
     def shortage(self) -> int:
-        """What it has yet to deposit before it can settle; what is held here will be free before its next settlement.
-
-        Free balances are the market's: a deposit serves all jobs, but each live settlement takes a bond of its own.
-        """
-        bond = self.job.state.terms.aggregator_bond
-        if not bond or self._over:
-            return 0
-        return max(0, bond - self.held - free_balance(self.job.market, self.job.state.terms.token))
+        """What it has yet to deposit before it can settle."""
+        return 0 if self._over else self.deposits.shortage
 
     @property
     def _entitled(self) -> bool:
@@ -112,24 +102,8 @@ class Aggregator:
         return publish(self.job.market, self.keys, report=self.report)
 
     def deposit_shortage(self) -> int:
-        """Deposit what is missing for the next bond, once `approve` agrees; return it."""
-        missing, (deposited, pending) = self.shortage, self._deposited
-        if missing:
-            self.approve(missing)
-            # First on record, so that a crash leaves nothing behind in the market.
-            self._remember_deposited(deposited, missing)
-            deposit(self.job.market, self.job.state.terms.token, missing, self.report)
-            pending = missing
-        self._remember_deposited(deposited + pending)
-        return missing
-
-    def withdraw_deposit(self) -> int:
-        """Have paid out what it deposited for this job and what challenges earned in it, as far as it is free."""
-        amount = self._withdrawable
-        if amount:
-            withdraw(self.job.market, self.job.state.terms.token, amount, self.address, self.report)
-        self._remember_deposited(0)
-        return amount
+        """Deposit what it needs to settle, unless the job is over; see :meth:`Deposits.deposit_shortage`."""
+        return 0 if self._over else self.deposits.deposit_shortage()
 
     def prepare(self) -> None:
         """Do what has to be done before the first round: check the verifier, publish a key, deposit for the bond.
@@ -285,7 +259,7 @@ class Aggregator:
                 if rounds.refusal_to_challenge_update(self.job.state, state.number, index, self.job.now) is None:
                     raise
             else:
-                self._remember_deposited(sum(self._deposited) + done.reward)
+                self.deposits.add(done.reward)
             return True
         return False
 
@@ -390,26 +364,11 @@ class Aggregator:
     def _place(self) -> str:
         return f"{self.job.market.chain_id}-{self.job.market.address}"
 
-    @property
-    def _deposited(self) -> tuple[int, int]:
-        """What was deposited for this job, or earned in it by challenges; and what may have been, before a crash."""
-        record = self.journal.read_record(f"deposit-{self._place}.json")
-        return (0, 0) if record is None else (int(record["amount_wei"]), int(record["pending_wei"]))
-
-    @property
-    def _withdrawable(self) -> int:
-        deposited = sum(self._deposited)
-        return min(deposited, free_balance(self.job.market, self.job.state.terms.token)) if deposited else 0
-
-    def _remember_deposited(self, amount: int, pending: int = 0) -> None:
-        if (amount, pending) != self._deposited:
-            self.journal.write_record(f"deposit-{self._place}.json", {"amount_wei": amount, "pending_wei": pending})
-
     def _settle_up(self) -> bool:
         """Free the bonds of final rounds, then withdraw the deposit: one transaction a call."""
         releasable = self.job.state.releasable(self.address, self.job.now)
         if not releasable:
-            return not self.held and self.withdraw_deposit() > 0
+            return not self.deposits.held and self.deposits.withdraw() > 0
         number, bond = next(iter(releasable.items()))
         self.job.market.release_bond(self.job.job_id, number)
         self.job.refresh()

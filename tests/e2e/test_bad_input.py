@@ -446,6 +446,10 @@ def _plain(entries: Any, **notes: str) -> bytes:
     return pack({"update": entries}, {"blinding": encode_blinding(BLINDING).hex(), **notes})
 
 
+def _flipped(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
 def _bomb() -> bytes:
     """Return a frame that expands a thousandfold."""
     return compress_frame(b"\0" * (1 << 26), level=19)
@@ -477,7 +481,7 @@ HOSTILE: dict[str, tuple[Callable[[bytes, Seal], bytes], str]] = {
     "a short blinding": (lambda _, seal: seal(_plain(ONES, blinding="00")), "no blinding"),
     "not sealed": (lambda plain, _: plain, "no sealed payload"),
     "sealed to a stranger": (lambda plain, _: seal_bytes(plain, [STRANGER], bytes(192)), "keys that are not on"),
-    "a flipped bit": (lambda plain, seal: seal(plain)[:-1] + b"?", "changed, cut short"),
+    "a flipped bit": (lambda plain, seal: _flipped(seal(plain)), "changed, cut short"),
     "cut short": (lambda plain, seal: seal(plain)[:-9], "changed, cut short"),
     "no zstd": (lambda plain, seal: seal(plain[::-1]), "not zstd-compressed"),
     "damaged zstd": (lambda plain, seal: seal(plain[:200] + bytes(len(plain) - 200)), "payload"),
@@ -563,7 +567,7 @@ def test_a_spoilt_blob_in_the_store_costs_its_trainer_the_round_and_nobody_else(
     stage.open()
     state = stage.commit(trainers[4])
     (block,) = (stage.folder / "store" / "blocks").glob(f"*/{Cid.parse(state.commits[0].cid)}")
-    block.write_bytes(block.read_bytes()[:-1] + b"?")
+    block.write_bytes(_flipped(block.read_bytes()))
     _leaves_out(stage, trainers[:4], {trainers[4].address: ""})
 
 

@@ -108,9 +108,9 @@ def _run_rounds(stage: Stage, trainers: list[Trainer], rounds: int) -> list[Vect
         assert observer.state.phase(observer.now) is Phase.FINAL
         models.append(observer.model(number))
     aggregator.job.refresh()
-    assert aggregator.held == BOND
+    assert aggregator.deposits.held == BOND
     assert aggregator.step()  # frees the bond behind the last settlement
-    assert (aggregator.held, aggregator.finished) == (0, False)
+    assert (aggregator.deposits.held, aggregator.finished) == (0, False)
     assert aggregator.step()  # and has it paid out
     assert aggregator.finished
     return models

@@ -230,7 +230,7 @@ def test_an_aggregator_that_all_have_named_settles_where_the_owners_is_silent(st
         trainer.leave()
     ours.job.refresh()
     assert ours.job.state.aggregators == (stage.actor("aggregator").address,)
-    assert (ours.held, ours.finished) == (BOND, False)
+    assert (ours.deposits.held, ours.finished) == (BOND, False)
     while not ours.finished:
         assert ours.step()
         ours.job.refresh()
@@ -374,7 +374,7 @@ def test_live_settlements_of_two_jobs_each_have_a_bond_behind_them(stage: Stage)
     aggregators = {job_id: stage.aggregator(job_id) for job_id in (1, 2)}
     assert len(stage.told.named("deposited")) == 1, "until something is live, one deposit serves both"
     asked: list[int] = []
-    aggregators[2].approve = asked.append
+    aggregators[2].deposits.approve = asked.append
     for job_id, trainers in teams.items():
         for trainer in trainers:
             trainer.join()
@@ -384,7 +384,7 @@ def test_live_settlements_of_two_jobs_each_have_a_bond_behind_them(stage: Stage)
     for aggregator in aggregators.values():
         aggregator.job.refresh()
         assert aggregator.step()
-        assert aggregator.held == BOND
+        assert aggregator.deposits.held == BOND
     assert asked == [BOND]
     assert stage.client("observer").free_balance(token, stage.actor("aggregator").address) == 0
     ends = [settled.challenge_end for job_id in (1, 2) if (settled := stage.observed(job_id).state.rounds[0].settled)]

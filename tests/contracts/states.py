@@ -6,8 +6,9 @@ from web3.contract.contract import ContractFunction
 
 from aggregator.proofs.statement import Witness
 from market.domain import Phase, Settlement
+from tests.contracts.job import Job
 from tests.contracts.labels import cid, commitment, point
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 OK = ""
 STATES = (

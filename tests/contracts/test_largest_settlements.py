@@ -25,8 +25,9 @@ from aggregator.srs import Srs, development_srs
 from market.domain import REFERENCE_BIT, Phase, Settlement
 from tests.contracts.calls import calldata
 from tests.contracts.harness import TRANSACTION_GAS_CAP
+from tests.contracts.job import Job
 from tests.contracts.labels import cid, point
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 from tests.unit.proofs.scene import Row
 from tests.unit.proofs.scene import Scene as Proven
 

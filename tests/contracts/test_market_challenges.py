@@ -11,8 +11,9 @@ from web3.contract import Contract
 
 from market.domain import NATIVE_COIN, Phase, SettlementOverturned, Withdrawn
 from tests.contracts.harness import refused
+from tests.contracts.job import Job
 from tests.contracts.labels import stranger
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 BOND = 999
 SHARE = 3_333

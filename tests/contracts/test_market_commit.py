@@ -9,8 +9,9 @@ import pytest
 from aggregator.bn254 import GENERATOR, P, compress
 from market.domain import Phase, UpdateCommitted
 from tests.contracts.harness import refused
+from tests.contracts.job import Job
 from tests.contracts.labels import cid, commitment, point
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 
 @pytest.fixture

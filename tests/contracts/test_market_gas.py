@@ -17,8 +17,9 @@ from aggregator.settlement import settle
 from market.domain import NATIVE_COIN, Phase
 from tests.contracts.calls import escrow_value
 from tests.contracts.harness import TRANSACTION_GAS_CAP
+from tests.contracts.job import Job
 from tests.contracts.labels import cid, point
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 AT_MOST = {
     "createJob": 339_000,

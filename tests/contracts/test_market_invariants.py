@@ -14,8 +14,9 @@ from aggregator.proofs.statement import Witness
 from market.domain import NATIVE_COIN, Phase, Settlement, SettlementOverturned
 from tests.contracts.calls import escrow_value
 from tests.contracts.harness import ROOT, artifact, refused
+from tests.contracts.job import Job
 from tests.contracts.labels import cid, commitment, point, stranger, y_of
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 DELEGATECALL, CALLCODE, SELFDESTRUCT = 0xF4, 0xF2, 0xFF
 

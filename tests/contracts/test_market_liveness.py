@@ -11,8 +11,9 @@ from web3.contract import Contract
 from market.domain import NATIVE_COIN, Phase
 from tests.contracts.calls import calldata
 from tests.contracts.harness import refused
+from tests.contracts.job import Job
 from tests.contracts.labels import stranger
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 
 def _open_and_commit_some(job: Job, trainers: Sequence[str]) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from market.domain import NATIVE_COIN, JobClosed, JobExtended, JobStopped, Phase, RoundRefunded
 from tests.contracts.harness import refused
+from tests.contracts.job import Job
 from tests.contracts.labels import stranger
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 BUDGET = 1_000_003
 DAY = 86_400

@@ -8,8 +8,9 @@ import pytest
 
 from market.domain import NATIVE_COIN, PayoutClaimed, Phase, Withdrawn
 from tests.contracts.harness import refused
+from tests.contracts.job import Job
 from tests.contracts.labels import stranger
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 
 @pytest.fixture(params=["coin", "token"])

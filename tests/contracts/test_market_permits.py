@@ -11,7 +11,8 @@ from web3.contract.contract import ContractFunction
 from market.domain import NATIVE_COIN, Deposited
 from tests.contracts.calls import Calls
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.job import Job
+from tests.contracts.scenario import Scene
 from tests.contracts.signing import permit, permit_parts
 
 

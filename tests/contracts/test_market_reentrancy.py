@@ -15,8 +15,9 @@ from market.chain.market_encoding import encode_terms
 from market.domain import NATIVE_COIN
 from tests.contracts.calls import Calls, calldata
 from tests.contracts.harness import Reverted, artifact, decode_refusal
+from tests.contracts.job import Job
 from tests.contracts.labels import cid, point, stranger
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 GUARD = "ReentrancyGuardReentrantCall"
 

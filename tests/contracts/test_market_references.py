@@ -10,8 +10,9 @@ import pytest
 from aggregator.bn254 import P
 from market.domain import REFERENCE_BIT, Phase, ReferenceCommitted
 from tests.contracts.harness import refused
+from tests.contracts.job import Job
 from tests.contracts.labels import cid, commitment, point
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 FOUL = b"\x12\x20" + bytes(32)
 

@@ -14,8 +14,9 @@ from market.chain.artifacts import load_artifact
 from market.domain import NATIVE_COIN, Phase, RoundSettled, TrainerJoined
 from tests.contracts.calls import calldata
 from tests.contracts.harness import Reverted, decode_refusal, refused
+from tests.contracts.job import Job
 from tests.contracts.labels import cid, point, stranger
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 from tests.contracts.signing import Request, permit, request
 
 

@@ -13,7 +13,8 @@ from web3.contract.contract import ContractFunction
 
 from tests.contracts.calls import escrow_value
 from tests.contracts.harness import Chain, Reverted, decode_refusal
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.job import Job
+from tests.contracts.scenario import Scene
 from tests.contracts.states import ACTIONS, OK, STATES, TABLE, action_in, job_in
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "who-can-what.md"

@@ -6,7 +6,8 @@ import pytest
 
 from market.domain import JobClosed, Phase, RoundOpened
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.job import Job
+from tests.contracts.scenario import Scene
 
 
 @pytest.fixture

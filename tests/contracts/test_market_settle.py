@@ -10,8 +10,9 @@ import pytest
 from aggregator.bn254 import P
 from market.domain import Phase, RoundSettled, Settlement
 from tests.contracts.harness import refused
+from tests.contracts.job import Job
 from tests.contracts.labels import cid, commitment
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from web3.contract import Contract
 
 from market.domain import NATIVE_COIN, BondReleased, Phase, RoundSettled, SettlementOverturned, SettlementReplaced
 from tests.contracts.harness import artifact, refused
+from tests.contracts.job import Job
 from tests.contracts.labels import commitment
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 from tests.contracts.views import aggregate_claim, statement
 
 BOND = 500

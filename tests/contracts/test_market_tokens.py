@@ -7,8 +7,9 @@ import pytest
 from market.domain import Phase
 from tests.contracts.calls import escrow_value
 from tests.contracts.harness import refused
+from tests.contracts.job import Job
 from tests.contracts.labels import stranger
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 
 def _play_to_the_end(scene: Scene, job: Job) -> None:

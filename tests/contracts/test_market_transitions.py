@@ -9,7 +9,8 @@ import pytest
 from market import rounds
 from market.domain import Phase
 from tests.contracts.harness import refused
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.job import Job
+from tests.contracts.scenario import Scene
 from tests.contracts.states import ACTIONS, OK, STATES, TABLE, action_in, job_in
 
 

@@ -12,8 +12,9 @@ from web3.contract import Contract
 
 from market.domain import NATIVE_COIN, Phase, TrainerSlashed
 from tests.contracts.harness import artifact, refused
+from tests.contracts.job import Job
 from tests.contracts.labels import cid, point, stranger
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 from tests.contracts.views import update_claim
 
 SHARE = 3_333

@@ -14,7 +14,7 @@ from market.domain import NATIVE_COIN, Phase, Settlement
 from market.rounds import JobState
 
 if TYPE_CHECKING:
-    from tests.contracts.scenario import Job
+    from tests.contracts.job import Job
 
 Views = list[tuple[ContractFunction, Any]]
 """Calls of views, and what they should answer."""

@@ -28,8 +28,9 @@ from market import accounts, rounds
 from market.domain import NATIVE_COIN, REFERENCE_BIT, Phase, Settlement
 from tests.contracts.calls import calldata
 from tests.contracts.harness import Chain, refused
+from tests.contracts.job import Job
 from tests.contracts.labels import cid, commitment, point, stranger, y_of
-from tests.contracts.scenario import Job, Scene
+from tests.contracts.scenario import Scene
 
 COMMON: dict[str, Any] = {
     **{"commit_seconds": 30, "settle_seconds": 15, "stake_max": 100},

@@ -108,7 +108,7 @@ def _original(compiler: Compiler, target: Target) -> str:
 
 
 def _fails(target: Target, code: str) -> bool:
-    """Whether a test fails on the code; the invariants, which take longest, are asked only about what passes the rest."""
+    """Whether a test fails on the code; invariants, which take longest, are asked only about what passes the rest."""
     path = BUILD / f"{target.sources.contract}.json"
     path.write_text(json.dumps({"bytecode": code}))
     for tests in ("--no-match-contract", "--match-contract"):

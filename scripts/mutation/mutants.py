@@ -110,9 +110,9 @@ def _of_node(node: dict[str, Any], data: bytes, loop: bool) -> Iterator[_Change]
         case "Literal" if node["kind"] in {"number", "bool"} and not loop:
             yield "constant", start, end, _other_constant(data[start:end].decode())
         case "IfStatement" | "Conditional":
-            where = _place(node["condition"])
-            yield "condition", *where, "true"
-            yield "condition", *where, "false"
+            condition = _place(node["condition"])
+            yield "condition", *condition, "true"
+            yield "condition", *condition, "false"
         case "ExpressionStatement" | "EmitStatement" if not loop:
             yield "statement", start, _after_semicolon(end, data), "{}"
         case "ModifierInvocation":

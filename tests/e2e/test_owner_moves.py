@@ -70,6 +70,7 @@ def test_an_owner_ends_its_job_early_and_the_live_round_is_paid(stage: Stage) ->
     assert stage.client("observer").balance() == 0
 
 
+@pytest.mark.slow
 def test_an_owner_closes_between_rounds_before_any_deadline(stage: Stage) -> None:
     stage.create(rounds=3)
     trainers = stage.joined(*TRAINERS)
@@ -87,6 +88,7 @@ def test_an_owner_closes_between_rounds_before_any_deadline(stage: Stage) -> Non
     assert stage.client("observer").balance() == 0
 
 
+@pytest.mark.slow
 def test_a_void_round_of_a_job_that_refunds_it_is_used_up(stage: Stage) -> None:
     verifier, aggregator = stage.verifier, stage.actor("aggregator").address
     created = stage.cli(

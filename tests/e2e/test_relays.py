@@ -98,6 +98,7 @@ def test_a_request_serves_once_in_time_and_as_it_was_signed(stage: Stage, tmp_pa
     assert expired.envelope["error"]["details"]["error"] == "ERC2771ForwarderExpiredRequest"
 
 
+@pytest.mark.slow
 def test_what_the_market_would_refuse_is_neither_signed_nor_relayed(stage: Stage, tmp_path: Path) -> None:
     stage.create(rounds=1)
     path = tmp_path / "request.json"
@@ -112,6 +113,7 @@ def test_what_the_market_would_refuse_is_neither_signed_nor_relayed(stage: Stage
     assert not (tmp_path / "other.json").exists()
 
 
+@pytest.mark.slow
 def test_a_call_with_coins_that_the_market_refuses_costs_the_relayer_nothing(stage: Stage, tmp_path: Path) -> None:
     stage.create()
     path = tmp_path / "request.json"
@@ -124,6 +126,7 @@ def test_a_call_with_coins_that_the_market_refuses_costs_the_relayer_nothing(sta
     assert stage.balance("relayer") == before
 
 
+@pytest.mark.slow
 def test_a_settlement_that_was_relayed_is_audited_like_any_other(stage: Stage) -> None:
     """What was verified is in the log: the transaction that carried it is not the market's own."""
     stage.create(rounds=1)

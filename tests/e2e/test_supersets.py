@@ -91,6 +91,7 @@ def test_who_opens_more_settles_anew_and_everybody_is_paid(stage: Stage) -> None
     stage.all_leave(*trainers)
 
 
+@pytest.mark.slow
 def test_the_own_settlement_is_completed_once_a_payload_turns_up(stage: Stage) -> None:
     stage.create(rounds=2, byzantine=1, min_trainers=5)
     trainers = stage.joined(*NAMES, "eve")
@@ -211,6 +212,7 @@ def test_a_named_aggregator_opens_who_named_it_and_is_told_what_it_cannot_do(sta
     assert not ours.step(), "the settlement is complete"
 
 
+@pytest.mark.slow
 def test_an_aggregator_that_all_have_named_settles_where_the_owners_is_silent(stage: Stage) -> None:
     stage.create(rounds=1)
     trainers = stage.joined(*NAMES[:3])
@@ -237,6 +239,7 @@ def test_an_aggregator_that_all_have_named_settles_where_the_owners_is_silent(st
     stage.all_leave(*trainers)
 
 
+@pytest.mark.slow
 def test_who_leaves_names_nobody_and_may_join_again(stage: Stage) -> None:
     stage.create()
     ours = stage.actor("ours").address
@@ -329,6 +332,7 @@ def test_an_update_out_of_range_costs_its_trainer_the_stake(stage: Stage) -> Non
     stage.all_leave(*trainers)
 
 
+@pytest.mark.slow
 def test_where_every_commitment_is_needed_the_round_is_settled_before_one_is_slashed(stage: Stage) -> None:
     trainers, mal, _ = with_an_update_out_of_range(stage, honest=4)
     aggregator = stage.aggregator()
@@ -367,6 +371,7 @@ def test_a_challenge_of_an_update_by_command(stage: Stage) -> None:
 # -- one deposit, many jobs -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_live_settlements_of_two_jobs_each_have_a_bond_behind_them(stage: Stage) -> None:
     token = stage.create(rounds=1).terms.token
     stage.create(rounds=1)
@@ -411,6 +416,7 @@ def test_balances_by_command(stage: Stage) -> None:
     assert stage.cli("aggregator", "aggregator", "withdraw").data["amount_wei"] == 0
 
 
+@pytest.mark.slow
 def test_a_deposit_that_could_not_be_paid_is_not_taken_for_one(stage: Stage) -> None:
     token = stage.create(rounds=1).terms.token
     trainers = stage.joined(*NAMES[:3])

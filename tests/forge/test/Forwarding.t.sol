@@ -152,12 +152,24 @@ contract ForwardingTest is Scene {
         _as(challenger, 0, abi.encodeCall(IMarket.challengeUpdate, (1, 1, 5, EVIDENCE)));
         vm.assertEq(market.balanceOf(address(0), challenger), 25, "of the stake");
         vm.warp(market.round(1, 1).commitEnd);
+        _settleWithoutBond();
         _as(third, 60, abi.encodeCall(IMarket.deposit, (address(0), 60, "")));
         IMarket.Settlement memory s = settlement(1, 1, 31 | REFERENCE_BIT);
         _as(third, 0, abi.encodeCall(IMarket.settleRound, (1, 1, s, PROOF)));
         vm.assertEq(market.round(1, 1).settledBy, third, "settledBy");
         vm.assertEq(market.balanceOf(address(0), third), 9, "bond");
         _forwardTheRest();
+    }
+
+    function _settleWithoutBond() private {
+        bytes memory data = abi.encodeCall(IMarket.settleRound, (1, 1, settlement(1, 1, 31 | REFERENCE_BIT), PROOF));
+        vm.deal(address(forwarder), 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(IMarket.Market_InsufficientBalance.selector, address(0), third, 51)
+        );
+        vm.prank(address(forwarder));
+        (bool done,) = address(market).call(abi.encodePacked(data, third));
+        vm.assertTrue(done, "refused as expected");
     }
 
     function _forwardTheRest() private {

@@ -43,7 +43,9 @@ contract LeaveJobTest is Scene {
 
     function test_GivenALiveRoundWithoutItsCommitment() external {
         openAndCommit(id, 5);
+        vm.recordLogs();
         _leaves(5);
+        vm.assertEq(vm.getRecordedLogs().length, 2, "the one expected and the one emitted");
     }
 
     function test_GivenItsRoundIsFinalOrVoid() external {

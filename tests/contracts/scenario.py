@@ -124,11 +124,13 @@ class Scene:
     def undone(self) -> Iterator[None]:
         """Undo at the end whatever happens inside, to the chain and to what the reducers know; nests."""
         before = (self.accounts, list(self.jobs), [job.state for job in self.jobs], dict(self.forced))
-        with self.chain.undone():
-            yield
-        self.accounts, self.jobs, states, self.forced = before
-        for job, state in zip(self.jobs, states, strict=True):
-            job.state = state
+        try:
+            with self.chain.undone():
+                yield
+        finally:
+            self.accounts, self.jobs, states, self.forced = before
+            for job, state in zip(self.jobs, states, strict=True):
+                job.state = state
 
     def fund(self, token: str, account: str, amount: int) -> None:
         """Give an account tokens and let the market take them; coins every account has."""

@@ -61,7 +61,7 @@ FUNDS = 10**12
 job_index = st.integers(0, 2)
 actor_index = st.integers(0, OUTSIDER)
 trainer_index = st.integers(0, TRAINERS - 1)
-aggregator_index = st.integers(TRAINERS - 1, OUTSIDER)
+settler_index = st.sampled_from([*range(TRAINERS, OUTSIDER), *range(TRAINERS, OUTSIDER), 0, OUTSIDER])
 beginning = st.sampled_from([2, 5, 8, 11, 14])
 round_offset = st.sampled_from([0, 0, 0, 0, -1, 1])
 destination = st.sampled_from(["stranger", "stranger", "stranger", "itself", "nobody"])
@@ -137,12 +137,15 @@ class MarketMachine(RuleBasedStateMachine):
             elif phase is Phase.SETTLING and job.state.aggregators:
                 settler = self.actors.index(job.state.aggregators[0])
                 self.deposit(settler, job.terms.aggregator_bond, job.terms.token != NATIVE_COIN)
-                total, dropped = len(job.latest.commits), data.draw(st.sampled_from([0, 1, 1, 2]), label="dropped")
-                self.settle(index, settler, 0, (1 << total) - 1 >> dropped, data)
+                left_out = data.draw(st.sampled_from([0, 1, 1]), label="left out") * job.terms.byzantine
+                total = len(job.latest.commits)
+                self.settle(
+                    index, settler, 0, (1 << total) - 1 >> left_out & ~job.latest.slashed_mask, data, sound=True
+                )
             elif phase is Phase.CHALLENGEABLE and data.draw(st.booleans(), label="settle anew"):
                 settler = self.actors.index(job.state.aggregators[-1])
                 self.deposit(settler, job.terms.aggregator_bond, job.terms.token != NATIVE_COIN)
-                self.settle(index, settler, 0, -1, data)
+                self.settle(index, settler, 0, -1, data, sound=True)
             elif phase is Phase.CHALLENGEABLE and data.draw(st.booleans(), label="false"):
                 self.challenge(index, data.draw(actor_index, label="challenger"), 0, false=True)
             else:
@@ -264,15 +267,23 @@ class MarketMachine(RuleBasedStateMachine):
 
     # -- what aggregators and challengers do ------------------------------------------------------------------------
 
-    @rule(index=job_index, actor=actor_index, offset=round_offset, mask=st.integers(-1, 255), data=st.data())
-    def settle(self, index: int, actor: int, offset: int, mask: int, data: st.DataObject) -> None:
+    @rule(
+        index=job_index,
+        actor=settler_index,
+        offset=round_offset,
+        mask=st.sampled_from([-1, -1, 0, 7, 31, 62, 63, 127, 255]),
+        data=st.data(),
+        sound=st.booleans(),
+    )
+    def settle(self, index: int, actor: int, offset: int, mask: int, data: st.DataObject, *, sound: bool) -> None:
+        """Settle a round; not ``sound``: with figures that may be refused."""
         job, sender, now = self.jobs[index], self.actors[actor], self.chain.now
         if not job.state.rounds:
             return
         number, latest = max(job.number + offset, 0), job.latest
         included = (1 << len(latest.commits)) - 1 & ~latest.slashed_mask if mask < 0 else mask
         words = [commit.commitment for commit in latest.commits if included >> commit.index & 1]
-        if latest.reference is not None and data.draw(st.booleans(), label="usable"):
+        if latest.reference is not None and (sound or data.draw(st.booleans(), label="usable")):
             included |= 1 << REFERENCE_BIT
             words.append(latest.reference.commitment)
         words += [] if job.previous is None else [job.previous]
@@ -280,7 +291,7 @@ class MarketMachine(RuleBasedStateMachine):
         free = job.free(sender)
         refusal = rounds.refusal_to_settle(job.state, number, sender, included, now, free)
         if refusal in (None, "Market_InsufficientBalance"):
-            settlement, figures = self._settlement(job, settlement, data)
+            settlement, figures = self._settlement(job, settlement, data, sound)
             if refusal is None or figures in ("Settling_WrongScore", "Market_WrongCommitment"):
                 refusal = figures  # the market asks the verifier before it takes the bond
         anew = 2 if latest.settled is not None else 0
@@ -373,7 +384,8 @@ class MarketMachine(RuleBasedStateMachine):
         with self.scene.undone():
             self.chain.travel_to(max(self.chain.now, self._end()))
             for token in (NATIVE_COIN, self.token.address):
-                assert self._out(account, token) == self._own(account, token)
+                own = self._own(account, token)
+                assert self._out(account, token) == own
 
     @invariant()
     def terminal_phases_absorb(self) -> None:
@@ -495,19 +507,24 @@ class MarketMachine(RuleBasedStateMachine):
                 return "Market_AlreadyClaimed"
         return None if numbers else "Market_NothingToClaim"
 
-    def _settlement(self, job: Job, settlement: Settlement, data: st.DataObject) -> tuple[Settlement, str | None]:
+    def _settlement(
+        self, job: Job, settlement: Settlement, data: st.DataObject, sound: bool
+    ) -> tuple[Settlement, str | None]:
         """Fill in a settlement, and say by which error its figures alone are refused."""
         included = settlement.included
         total = len(job.latest.commits)
         chosen = [commit for commit in job.latest.commits if included >> commit.index & 1]
         if job is self.jobs[0]:  # whose verifier checks figures
             honest = job.settlement(excluded=[index for index in range(total) if not included >> index & 1])
-            if data.draw(st.integers(0, 3), label="tamper") == 0:
+            if not sound:
                 return replace(honest, scores=(*honest.scores[:-1], honest.scores[-1] + 1)), "Settling_WrongScore"
             return honest, None
-        budget, exponent = job.terms.round_budget, data.draw(st.sampled_from([0, -64, 64, 65]), label="exponent")
-        payouts = [data.draw(st.sampled_from([0, 1, budget // 7, budget // 3, budget]), label="payout") for _ in chosen]
-        payouts += [0] * data.draw(st.sampled_from([0, 0, 0, 1]), label="surplus")
+        budget, exponent = job.terms.round_budget, data.draw(st.sampled_from([0, -64, 64]), label="exponent")
+        payouts = [data.draw(st.sampled_from([0, 1, budget // 7]), label="payout") for _ in chosen]
+        if not sound:
+            exponent += data.draw(st.sampled_from([0, 1]), label="more")
+            payouts += [data.draw(st.sampled_from([budget, 0]), label="surplus")]
+            payouts = payouts[data.draw(st.sampled_from([0, 1]), label="fewer") :]
         figures = "Market_InvalidTerms" if exponent > 64 else None
         if sum(payouts) > budget:
             figures = "Market_BudgetExceeded"
@@ -517,7 +534,7 @@ class MarketMachine(RuleBasedStateMachine):
         aggregate = commitment(("aggregate", job.id, job.number, digest)) if any(digest) else b"\x40" + bytes(31)
         posted = replace(settlement, payouts=tuple(payouts), next_scale_exponent=exponent, next_memory_digest=digest)
         posted = replace(posted, aggregate_commitment=aggregate)
-        wrong = data.draw(st.integers(0, 7), label="wrong y") == 0 and bool(settlement.commitment_ys)
+        wrong = not sound and data.draw(st.booleans(), label="wrong y") and bool(settlement.commitment_ys)
         if wrong:
             other_root = P - settlement.commitment_ys[0]
             posted = replace(posted, commitment_ys=(other_root, *settlement.commitment_ys[1:]))

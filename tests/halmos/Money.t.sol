@@ -38,9 +38,9 @@ contract Bookkeeping is Jobs, Accounts, Trainers {
 contract MoneyProof {
     Bookkeeping private books = new Bookkeeping();
 
-    /// @dev Of a slash the challenger gets its share rounded down, the owner all the rest; for every amount of 12 bits.
+    /// @dev Of a slash the challenger gets its share rounded down, the owner all the rest; for every amount of 6 bits.
     function check_slash(uint16 share, uint16 amount) external {
-        if (share > 10_000 || amount >= 1 << 12) return;
+        if (share > 10_000 || amount >= 1 << 6) return;
         uint256 reward = books.slash(share, address(1), amount);
         assert(reward <= amount);
         assert(reward * 10_000 <= uint256(amount) * share);

@@ -55,6 +55,12 @@ contract PayoutsTest is Split {
         _weighs(0, 2, false, [third, 2 * third + 1, uint64(1 << 31)]);
     }
 
+    function test_GivenNoStakeAtAll() external view {
+        uint64[] memory found = probe.floorWeights(0, new uint64[](3), _stakes([uint128(0), 0, 0]), true, 0);
+        vm.assertEq(found.length, 3, "length");
+        vm.assertEq(uint256(found[0]) + found[1] + found[2], 0, "weights");
+    }
+
     function test_GivenARuleThatReadsTheReference() external view {
         uint64 third = uint64((uint256(1) << 32) / 6);
         _weighs(7, 0, true, [third, 2 * third + 1, uint64(1 << 31)]);

@@ -178,7 +178,7 @@ def test_a_job_that_asks_for_no_bond_holds_none(scene: Scene) -> None:
     scene.check()
 
 
-@pytest.mark.parametrize("age", [0, 10**9])
+@pytest.mark.parametrize("age", [pytest.param(0, marks=pytest.mark.slow), 10**9])
 def test_a_free_balance_outlives_the_job(scene: Scene, job: Job, age: int) -> None:
     job.deposit_bond()
     job.play_round(job.join_all())

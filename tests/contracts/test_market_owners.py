@@ -107,7 +107,7 @@ def test_a_job_is_extended_between_rounds_only(scene: Scene, job: Job) -> None:
     job.attempt(call, scene.owner, value)
 
 
-@pytest.mark.parametrize("how", ["stopped", "used up", "past its deadline"])
+@pytest.mark.parametrize("how", ["stopped", pytest.param("used up", marks=pytest.mark.slow), "past its deadline"])
 def test_an_extension_revives_a_job_that_is_not_closed(scene: Scene, job: Job, how: str) -> None:
     trainers = scene.trainers[:5]
     if how == "stopped":

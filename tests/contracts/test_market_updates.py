@@ -74,7 +74,7 @@ def test_a_slash_goes_where_the_job_says_and_takes_nothing_else(
     assert scene.balance(job.terms.token, scene.market.address) == held
 
 
-@pytest.mark.parametrize("share", [0, 1, 9_999, 10_000])
+@pytest.mark.parametrize("share", [0, 9_999, *(pytest.param(share, marks=pytest.mark.slow) for share in (1, 10_000))])
 def test_the_stake_is_split_to_the_unit(scene: Scene, switch: Contract, share: int) -> None:
     job = scene.create(verifier=switch.address, challenger_share_bps=share)
     job.join_all()

@@ -65,6 +65,7 @@ def settled_without_eve(stage: Stage, trainers: list[Trainer]) -> RoundState:
 def test_who_opens_more_settles_anew_and_everybody_is_paid(stage: Stage) -> None:
     trainers = two_aggregators(stage)
     first = settled_without_eve(stage, trainers)
+    stage.travel(stage.observed().now + 60)
     second = stage.aggregator(name="second")
     assert second.step()
     job = stage.observed()
@@ -75,7 +76,7 @@ def test_who_opens_more_settles_anew_and_everybody_is_paid(stage: Stage) -> None
     assert [one.aggregator for one in state.replaced] == [stage.actor("aggregator").address]
     assert set(state.payouts) == {trainer.address for trainer in trainers}
     assert state.payouts[trainers[4].address] > 0
-    assert state.settled.challenge_end > first.settled.challenge_end
+    assert state.settled.challenge_end >= first.settled.challenge_end + 60, "the window begins anew"
     assert audit(job).failures == ()
     assert job.state.bonds == BOND  # one settlement, one bond; the other is free again
     assert stage.client("observer").free_balance(job.state.terms.token, stage.actor("aggregator").address) == BOND

@@ -114,7 +114,9 @@ class MarketMachine(RuleBasedStateMachine):
             self.advance(index, count, 6, data)
 
     @rule(index=job_index, steps=st.integers(2, 8), count=st.integers(5, TRAINERS), data=st.data())
-    def advance(self, index: int, steps: int, count: int, data: st.DataObject) -> None:
+    def advance(  # noqa: PLR0912 - one branch a phase
+        self, index: int, steps: int, count: int, data: st.DataObject
+    ) -> None:
         """Do what brings the job on, a few times over: random actors alone would seldom fill a round."""
         for _ in range(steps):
             job, now = self.jobs[index], self.chain.now
@@ -149,6 +151,8 @@ class MarketMachine(RuleBasedStateMachine):
             elif phase is Phase.CHALLENGEABLE and data.draw(st.booleans(), label="false"):
                 self.challenge(index, data.draw(actor_index, label="challenger"), 0, false=True)
             else:
+                if phase is Phase.OPEN and not data.draw(st.integers(0, 2), label="sound updates"):
+                    self.challenge_update(index, OUTSIDER, 0, data.draw(st.integers(0, 5), label="place"), false=True)
                 self.jump_to_the_next_boundary(index, data.draw(st.sampled_from([0, 0, 1]), label="beside"))
 
     def _many_join(self, index: int, count: int) -> None:

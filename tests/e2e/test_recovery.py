@@ -266,7 +266,7 @@ def test_roles_that_were_killed_during_settling_up_finish_it(stage: Stage, train
     assert trainers[0].claim() > 0  # killed here: claimed, not left
     ended = stage.cli("ann", "trainer", "run", 1, "--shard", "1/3", "--yes").data
     trainers[0].job.refresh()
-    assert ended == {"job": 1, "paid_wei": trainers[0].paid}
+    assert ended == {"job": 1, "paid_wei": trainers[0].paid, "slashed": False}
     assert not trainers[0].joined
     spent = stage.balance("ann")
     assert stage.cli("ann", "trainer", "run", 1, "--shard", "1/3", "--yes").data == ended

@@ -1,8 +1,8 @@
 """The aggregator: opens the payloads of a round, computes and proves what follows from them, publishes and settles.
 
 It keeps three things: its encryption keys, what it deposited for bonds, and a settlement with its aggregate from when
-it is proven until the one is on chain and the other in storage. Killed at any point and started again, it does what is
-still due, and sends again what it had prepared.
+it is proven until the one is on chain and the other in storage, which may be half a challenge window later. Killed at
+any point and started again, it does what is still due, and sends again what it had prepared.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ from market.services.encryption import EncryptionKey, EncryptionKeys, publish
 from market.services.gathering import Gathered, Gatherer
 from market.services.job import Job
 from market.services.journal import Journal
+from market.services.publishing import Aggregates, middle_of_window
 from market.services.report import Report, silent
 from market.services.settling import PreparedSettlement, prepare_settlement
 from market.services.updates import pack_aggregate
-from market.storage.base import put_bytes
-from market.storage.cid import Cid
 
 LOOKS = 64
 """How often, in a challenge window, an aggregator looks whether it has by now what a settlement leaves out."""
@@ -69,10 +68,12 @@ class Aggregator:
     _next_look: dict[RoundSettled, int] = field(default_factory=dict)
     gatherer: Gatherer = field(init=False)
     deposits: Deposits = field(init=False)
+    aggregates: Aggregates = field(init=False)
 
     def __post_init__(self) -> None:
         self.deposits = Deposits(self.job, self.address, self.journal, self.report, self.approve)
         self.gatherer = Gatherer(self.job, self.keys, self.report)
+        self.aggregates = Aggregates(self.job, self.journal, self.report)
 
     @property
     def address(self) -> Address:
@@ -82,7 +83,9 @@ class Aggregator:
     @property
     def finished(self) -> bool:
         """Whether the job needs this aggregator no more, what it settled is published, and its money is back."""
-        return self._over and not self.deposits.held and not self.deposits.withdrawable and not self._unpublished()
+        if not self._over or self.deposits.held or self.deposits.withdrawable:
+            return False
+        return not self.aggregates.unpublished
 
     @property
     def shortage(self) -> int:
@@ -165,7 +168,8 @@ class Aggregator:
     def settle_anew(self, state: RoundState) -> bool:
         """Take the place of a settlement that leaves out what we can open, if we open all else of it, too.
 
-        Also challenges updates out of range that it left out. Returns whether something was done.
+        Only before the middle of its window, from which on its aggregate is public: two of one round would tell what
+        was added. Also challenges updates out of range that it left out. Returns whether something was done.
 
         Raises
         ------
@@ -176,7 +180,7 @@ class Aggregator:
         settled = state.settled
         if settled is None or self._challenge_faulty(state):
             return settled is not None
-        if not self.gatherer.left_out(state) or not self._look_due(settled):
+        if not self.gatherer.left_out(state) or self._too_late(state, settled) or not self._look_due(settled):
             return False
         prepared = self._recorded(state)
         if prepared is None:
@@ -191,7 +195,22 @@ class Aggregator:
                     self._give_up(state, settled, refusal)
             elif not awaited:
                 self._given_up.add(settled)
-        return prepared is not None and self._send(state, prepared)
+        if prepared is None:
+            return False
+        self.deposit_shortage()
+        self.job.refresh()  # opening and proving took their time
+        return not self._too_late(state, settled) and self._send(state, prepared)
+
+    def _too_late(self, state: RoundState, settled: RoundSettled) -> bool:
+        """Whether a settlement is not to be replaced any more; told once.
+
+        What was prepared is kept: it may have been sent in time, and not be on chain yet.
+        """
+        if self.job.now < middle_of_window(self.job.state.terms, settled):
+            return False
+        if settled not in self._given_up:
+            self._give_up(state, settled, "half of its challenge window is over")
+        return True
 
     def _look_due(self, settled: RoundSettled) -> bool:
         """Whether to look now for what a settlement leaves out: another's at once, then again every so often."""
@@ -236,7 +255,7 @@ class Aggregator:
         except RuleNotApplicable as error:
             self._give_up(state, state.settled or state.opened, error.message)
             return None
-        self.journal.write(_file_name(prepared.settlement.aggregate_cid), prepared.aggregate)
+        self.aggregates.keep(prepared.settlement.aggregate_cid, prepared.aggregate)
         self.journal.write_record(self._record_name(state), prepared.to_record())
         return prepared
 
@@ -274,13 +293,15 @@ class Aggregator:
                 raise
             self.gatherer.forget()
             if latest.settled.settlement.aggregate_cid != prepared.settlement.aggregate_cid:
-                self.journal.remove(_file_name(prepared.settlement.aggregate_cid))
+                self.aggregates.drop(prepared.settlement.aggregate_cid)
             self.publish_aggregates()
             self.report("settled-by-another", {"round": state.number, "error": refused.details.get("error")})
             return True
         self.job.refresh()
         self.gatherer.forget()
-        self._drop_replaced(state)
+        settled = self.job.state.round(state.number)
+        if settled is not None:
+            self.aggregates.drop_replaced(settled)
         self.publish_aggregates()
         replaced = {} if state.settled is None else {"replaces": state.settled.aggregator}
         self.report(
@@ -297,29 +318,8 @@ class Aggregator:
         return True
 
     def publish_aggregates(self) -> None:
-        """Store the aggregates of rounds that were settled with them and are not stored yet.
-
-        Raises
-        ------
-        StorageError
-            If the storage does not take one now; it is kept for the next call.
-
-        """
-        for cid in self._unpublished():
-            name = _file_name(cid)
-            data = self.journal.read(name)
-            if data is not None and put_bytes(self.job.storage, data).cid == Cid.parse(cid):
-                self.journal.remove(name)
-
-    def _unpublished(self) -> list[bytes]:
-        settled = (state.settled.settlement.aggregate_cid for state in self.job.state.rounds if state.settled)
-        return [cid for cid in settled if (self.journal.folder / _file_name(cid)).is_file()]
-
-    def _drop_replaced(self, state: RoundState) -> None:
-        """Forget aggregates that gave way before they were published: beside the new one they would tell too much."""
-        found = self.job.state.round(state.number)
-        for replaced in found.replaced if found else ():
-            self.journal.remove(_file_name(replaced.settlement.aggregate_cid))
+        """Store the aggregates whose time has come; see :meth:`market.services.publishing.Aggregates.publish`."""
+        self.aggregates.publish()
 
     def recompute(self, state: RoundState) -> bytes:
         """Return the file of a settled round's true aggregate, recomputed from the payloads of the included trainers.
@@ -342,7 +342,7 @@ class Aggregator:
         record = self.journal.read_record(self._record_name(state))
         if record is None:
             return None
-        aggregate = self.journal.read(_file_name(bytes.fromhex(record["settlement"]["aggregate_cid"])))
+        aggregate = self.aggregates.read(bytes.fromhex(record["settlement"]["aggregate_cid"]))
         return None if aggregate is None else PreparedSettlement.from_record(record, aggregate)
 
     def _record_name(self, state: RoundState) -> str:
@@ -393,10 +393,6 @@ class Aggregator:
         self.gatherer.forget()
         event = "unsettleable" if state.settled is None else "settlement-stands"
         self.report(event, {"round": state.number, "reason": reason})
-
-
-def _file_name(cid: bytes) -> str:
-    return f"aggregate-{Cid.parse(cid)}"
 
 
 def aggregator_folder(state_folder: Path, address: Address, job_id: int) -> Path:

@@ -20,9 +20,10 @@ from aggregator.proofs.verifier import aggregate_commitment
 from aggregator.settlement import Outcome
 from aggregator.srs import Srs
 from market.chain.settlements import RecordedSettlement, market_is_known, recorded_settlement
-from market.errors import AuditFailed, ChainError
+from market.errors import AuditFailed, ChainError, StorageUnavailable, UnknownCid
 from market.rounds import RoundState
 from market.services.job import Job
+from market.services.publishing import why_withheld
 from market.services.round_inputs import RoundInputs, round_inputs
 from market.services.updates import OpenedAggregate, fetch_aggregate
 
@@ -40,18 +41,23 @@ ROUND_CHECKS = (
     "range",
     "root",
 )
+_FILE_CHECKS = ("aggregate file", "range", "root")
 Progress = Callable[[], None]
 """Called after each check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was checked; ``round`` is None for what concerns the whole job."""
+    """One thing that was checked; ``round`` is None for what concerns the whole job.
+
+    What is ``pending`` holds as far as can be told: it cannot be checked before the aggregate has to be published.
+    """
 
     round: int | None
     name: str
     holds: bool
     words: str
+    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,11 @@ class Audit:
     def failures(self) -> tuple[Check, ...]:
         """What does not hold."""
         return tuple(check for check in self.checks if not check.holds)
+
+    @property
+    def pending(self) -> tuple[Check, ...]:
+        """What cannot be checked yet."""
+        return tuple(check for check in self.checks if check.pending)
 
     def require(self) -> None:
         """Raise unless everything holds.
@@ -163,7 +174,10 @@ class _RoundAudit:
             self._root,
         )
         for name, method in zip(ROUND_CHECKS, methods, strict=True):
-            yield _checked(self._state.number, name, method)
+            if name in _FILE_CHECKS and self._withheld is not None:
+                yield Check(self._state.number, name, True, f"not checked: {self._withheld}", pending=True)
+            else:
+                yield _checked(self._state.number, name, method)
 
     def _commitments(self) -> str:
         words = [commit.commitment for commit in self._state.commits]
@@ -244,6 +258,20 @@ class _RoundAudit:
     @cached_property
     def _outcome(self) -> Outcome:
         return self._inputs.posted_outcome(self._state.included, self._posted)
+
+    @cached_property
+    def _withheld(self) -> str | None:
+        """Why the aggregate is rightly not to be had yet; None if it is, or should be."""
+        reason = why_withheld(self._job.state.terms, self._state, self._job.now)
+        if reason is None:
+            return None
+        try:
+            self._opened  # noqa: B018 - cached for the checks
+        except (UnknownCid, StorageUnavailable):
+            return reason
+        except GramercyError:
+            return None  # it is there, and spoilt: each check says so
+        return None
 
     @cached_property
     def _opened(self) -> OpenedAggregate:

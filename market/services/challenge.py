@@ -16,10 +16,11 @@ from aggregator.proofs import open_chunk, verify_opening
 from aggregator.srs import Srs
 from market import rounds
 from market.domain import Address, RoundSettled, SettlementOverturned, TrainerSlashed
-from market.errors import ContractRefused, StorageError
+from market.errors import ContractRefused, StorageError, UnknownCid
 from market.rounds import RoundState
 from market.services.balances import withdraw
 from market.services.job import Job
+from market.services.publishing import why_withheld
 from market.services.report import Report, silent
 from market.services.updates import OpenedAggregate, OpenedUpdate, fetch_aggregate, read_aggregate
 
@@ -173,7 +174,7 @@ def find_evidence(job: Job, settled: RoundSettled, true_aggregate: Path | None =
     InvalidInput
         If the files show no fault, or none of them opens the commitment.
     StorageError
-        If the published file is needed and cannot be had.
+        If the published file is needed and cannot be had; it may have to be published only later in the window.
 
     """
     dimension = job.state.terms.dimension
@@ -188,7 +189,7 @@ def find_evidence(job: Job, settled: RoundSettled, true_aggregate: Path | None =
     opener = next((one for one in (given, published) if one is not None and _opens(job.srs, one, recorded)), None)
     if opener is None:
         if unavailable is not None and given is None:
-            raise unavailable
+            raise _unavailable(job, settled, unavailable)
         raise InvalidInput(
             f"no file at hand opens the aggregate commitment of round {settled.number}",
             hint="pass --aggregate FILE with the true aggregate; an aggregator of the job makes it with "
@@ -198,6 +199,15 @@ def find_evidence(job: Job, settled: RoundSettled, true_aggregate: Path | None =
     return _out_of_range(job, settled.number, opener, weight_sum=weight_sum) or _mismatch(
         job, settled, opener, published
     )
+
+
+def _unavailable(job: Job, settled: RoundSettled, error: StorageError) -> StorageError:
+    """Return why a published file cannot be had: also because it does not have to be published yet."""
+    state = job.require_round(settled.number)
+    reason = why_withheld(job.state.terms, state, job.now) if state.settled == settled else None
+    if reason is None:
+        return error
+    return UnknownCid(reason, hint="challenge it in the second half of the window, or pass --aggregate FILE")
 
 
 def _opens(srs: Srs, opened: OpenedAggregate, recorded: bytes) -> bool:

@@ -14,10 +14,11 @@ from aggregator.rules import DEFAULT_RULE, DEFAULT_RULE_WITHOUT_REFERENCE, RULES
 from aggregator.scores import DEFAULT_SCORE, DEFAULT_SCORE_WITHOUT_REFERENCE, SCORES, Score, get_score
 from market.chain.market import MarketClient
 from market.domain import NATIVE_COIN, WHOLE_BPS, Address, JobCreated, JobTerms
-from market.errors import ConfigError, TransactionFailed
+from market.errors import ConfigError, StorageError, TransactionFailed, UnknownCid
 from market.services.job import Job, Vector
 from market.services.journal import Journal
 from market.services.manifest import MAX_NAME, Manifest, SrsEntry, TensorEntry
+from market.services.publishing import why_withheld
 from market.services.reference import owner_reference
 from market.services.report import Report, silent
 from market.storage.base import Storage, StoredBlob, put_bytes
@@ -209,10 +210,25 @@ def _sent_before(market: MarketClient, journal: Journal, intent: str) -> JobCrea
 
 
 def download_model(job: Job, path: Path) -> int:
-    """Write the model after the latest settled round as safetensors; return the number of settled rounds."""
+    """Write the model after the latest settled round as safetensors; return the number of settled rounds.
+
+    Raises
+    ------
+    StorageError
+        If an aggregate cannot be had; the latest may have to be published only later in its challenge window.
+
+    """
     settled = len(job.state.settled_rounds)
     schema = ModelSchema(job.manifest.entries)
-    save_model(path, schema, job.model(settled))
+    try:
+        model = job.model(settled)
+    except StorageError as error:
+        latest = job.state.latest
+        reason = None if latest is None else why_withheld(job.state.terms, latest, job.now)
+        if reason is None:
+            raise
+        raise UnknownCid(reason, hint="ask for the model again then") from error
+    save_model(path, schema, model)
     return settled
 
 

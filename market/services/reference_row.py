@@ -17,6 +17,7 @@ from market.domain import Address
 from market.errors import ContractRefused
 from market.services.job import Job, Vector
 from market.services.journal import Journal
+from market.services.publishing import withheld_until
 from market.services.report import Report, silent
 from market.services.trainer import draw_blinding, recipients_of
 from market.services.updates import round_binding, seal_update
@@ -92,7 +93,7 @@ class ReferenceOwner:
         state = self.job.state
         if self.finished or rounds.refusal_to_commit_reference(state, self.address, self.job.now) is not None:
             return False
-        if state.used_by(self.job.now) == state.terms.rounds:
+        if state.used_by(self.job.now) == state.terms.rounds or self._model_withheld:
             return False
         if state.reference is not None:
             record = self.journal.read_record(_record_name(state.reference.commitment))
@@ -100,6 +101,12 @@ class ReferenceOwner:
                 return False  # another than this one knows better, or it is up to date
         self._commit(len(state.settled_rounds))
         return True
+
+    @property
+    def _model_withheld(self) -> bool:
+        """Whether the latest round's aggregate does not have to be published yet."""
+        state = self.job.state
+        return state.latest is not None and withheld_until(state.terms, state.latest, self.job.now) is not None
 
     def _model_key(self) -> str:
         """Name the model so far by what it follows from: a settlement may take another's place."""

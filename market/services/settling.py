@@ -52,10 +52,9 @@ NO_EXTRA_ROWS = ExtraRows()
 
 @dataclass(frozen=True, slots=True)
 class PreparedSettlement:
-    """A settlement with its proof, ready to send, and the aggregate's file, to be published once it is on chain.
+    """A settlement with its proof, ready to send, and the aggregate's file.
 
-    Not before: two aggregators may prepare one round with different trainers included, and the difference of two
-    published aggregates can be a single trainer's update.
+    The file is published once the settlement is on chain and to stay; see :mod:`market.services.publishing`.
     """
 
     settlement: Settlement

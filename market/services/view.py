@@ -13,6 +13,7 @@ from market.errors import PayloadError, StorageError
 from market.rounds import RoundState
 from market.safe_json import parse_json
 from market.services.job import Job
+from market.services.publishing import withheld_until
 
 _WHY_REJECTED = {
     "marginal-value": "over the rounds, updates like it took the model away from the owner's reference",
@@ -82,6 +83,9 @@ def exclusions_of(job: Job, state: RoundState) -> dict[Address, str]:
     """Return the aggregator's reasons for leaving updates out, from the notes published with the aggregate."""
     if len(state.included) == len(state.commits):
         return {}
+    if withheld_until(job.state.terms, state, job.now) is not None:
+        left_out = (commit.trainer for commit in state.commits if commit not in state.included)
+        return dict.fromkeys(left_out, "the aggregator's reason comes with its aggregate, which is not published yet")
     try:
         reasons = parse_json(job.aggregate_metadata(state).get("exclusions", "{}").encode())
     except (StorageError, PayloadError, ValueError):

@@ -155,7 +155,18 @@ def test_a_reference_that_nobody_can_open_costs_the_trainers_nothing(stage: Stag
     assert min(state.payouts.values()) > 0
     reasons = [told for told in stage.told.named("excluded") if told["trainer"] == owner.address]
     assert reasons
-    assert not audit(stage.observed()).failures
+    found = audit(stage.observed())
+    assert not found.failures
+    assert found.pending, "a settlement without the reference may be replaced, so that its aggregate waits"
+    owner.job.refresh()
+    assert not owner.step(), "and with it the next model"
+    stage.travel(state.settled.challenge_end - owner.job.state.terms.challenge_seconds // 2)
+    aggregator.job.refresh()
+    assert not aggregator.step()
+    owner.job.refresh()
+    assert owner.step()
+    found = audit(stage.observed())
+    assert (found.failures, found.pending) == ((), ())
 
 
 @pytest.mark.slow

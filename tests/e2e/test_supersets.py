@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import os
 import signal
+from typing import Any
 
 import numpy as np
 import pytest
 
 from aggregator.bn254 import compress
 from aggregator.commitments import commit
-from market.domain import Phase
+from market.domain import Phase, RoundSettled
 from market.errors import InsufficientFunds
 from market.rounds import RoundState
 from market.services.aggregator import Aggregator
 from market.services.audit import audit
 from market.services.balances import deposit
 from market.services.journal import Journal
+from market.services.settling import PreparedSettlement
 from market.services.trainer import Trainer, draw_blinding, open_round, recipients_of
 from market.services.updates import round_binding, seal_update
+from market.services.view import exclusions_of
 from market.storage.base import put_bytes
 from market.storage.cid import Cid
 from tests.e2e.gate import Gate
@@ -181,6 +184,143 @@ def test_two_aggregators_at_work_complete_a_round_and_both_get_their_deposits_ba
     assert state.settled is not None
     assert state.settled.aggregator == stage.actor("second").address
     stage.all_leave(*trainers)
+
+
+# -- at most one aggregate of a round is published --------------------------------------------------------------------
+
+
+def _settled(stage: Stage) -> RoundSettled:
+    settled = stage.observed().state.rounds[0].settled
+    assert settled is not None
+    return settled
+
+
+def _published(stage: Stage, settled: RoundSettled) -> bool:
+    return stage.storage.has(Cid.parse(settled.settlement.aggregate_cid))
+
+
+def _middle(stage: Stage) -> int:
+    return _settled(stage).challenge_end - WINDOW // 2
+
+
+@pytest.mark.slow
+def test_an_aggregate_that_gives_way_is_never_published(stage: Stage) -> None:
+    trainers = two_aggregators(stage, rounds=1)
+    settled_without_eve(stage, trainers)
+    gave_way = _settled(stage)
+    kept = stage.aggregator().journal.folder
+    assert not _published(stage, gave_way)
+    assert list(kept.glob("aggregate-*"))
+    stage.travel(_middle(stage) - 60)
+    second = stage.aggregator(name="second")
+    assert second.step()
+    assert _published(stage, _settled(stage)), "what is complete is published at once"
+    for moment in (gave_way.challenge_end, _settled(stage).challenge_end):
+        stage.travel(moment)
+        first = stage.aggregator()
+        while first.step():
+            first.job.refresh()
+        assert not _published(stage, gave_way)
+    assert not list(kept.glob("aggregate-*")), "nothing is kept of it"
+    assert first.finished
+    stage.all_leave(*trainers)
+
+
+def test_an_incomplete_aggregate_is_published_when_nobody_replaces_it_any_more(stage: Stage) -> None:
+    trainers = two_aggregators(stage)
+    settled_without_eve(stage, trainers)
+    settled = _settled(stage)
+    stage.travel(_middle(stage) - 60)
+    first = stage.aggregator()
+    assert not first.step()
+    assert not _published(stage, settled)
+    (told, *again) = stage.told.named("aggregate-withheld")
+    assert (told["round"], told["until"]) == (1, _middle(stage))
+    assert len(again) == 1, "once by each process"
+    assert not first.finished
+
+    found = audit(stage.observed())
+    assert [check.name for check in found.pending] == ["aggregate file", "range", "root"]
+    assert found.failures == ()
+    verified = stage.cli("ann", "job", "verify", 1).data
+    assert [one["name"] for one in verified["checks"] if one["pending"]] == ["aggregate file", "range", "root"]
+    challenged = stage.cli("ann", "job", "challenge", 1, 1)
+    assert challenged.code == 6
+    assert "is not published yet" in challenged.envelope["error"]["message"]
+    model = stage.cli("ann", "owner", "download", 1, "--output", stage.folder / "model.safetensors")
+    assert "is not published yet" in model.envelope["error"]["message"]
+    (reason,) = exclusions_of(stage.observed(), stage.observed().state.rounds[0]).values()
+    assert "is not published yet" in reason
+
+    stage.travel(_middle(stage))
+    late = audit(stage.observed())
+    assert [check.name for check in late.failures] == ["aggregate file", "range", "root"], "now it has to be there"
+    second = stage.aggregator(name="second")
+    for _ in range(2):
+        assert not second.step()
+        assert [one["reason"] for one in stage.told.named("settlement-stands")] == [
+            "half of its challenge window is over"
+        ]
+    assert _settled(stage) == settled
+    first.job.refresh()
+    assert not first.step()
+    assert _published(stage, settled)
+    late = audit(stage.observed())
+    assert (late.failures, late.pending) == ((), ())
+    assert "holds: commitment" in stage.cli("ann", "job", "challenge", 1, 1).envelope["error"]["message"]
+    stage.travel(settled.challenge_end)
+    stage.settled(*trainers)
+    stage.all_leave(*trainers)
+
+
+@pytest.mark.slow
+def test_a_proof_that_took_too_long_is_not_sent(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainers = two_aggregators(stage)
+    settled_without_eve(stage, trainers)
+    settled = _settled(stage)
+    second = stage.aggregator(name="second")
+    prepare = second._prepare
+
+    def slowly(*arguments: Any) -> PreparedSettlement | None:
+        prepared = prepare(*arguments)
+        stage.travel(_middle(stage))
+        return prepared
+
+    monkeypatch.setattr(second, "_prepare", slowly)
+    assert not second.step()
+    assert stage.told.named("proven")[-1]["round"] == 1
+    assert _settled(stage) == settled
+    again = stage.aggregator(name="second")  # with what the other had prepared
+    assert not again.step()
+    assert _settled(stage) == settled
+
+
+@pytest.mark.slow
+def test_an_aggregator_killed_in_the_first_half_publishes_in_the_second(stage: Stage) -> None:
+    trainers = two_aggregators(stage, rounds=1)
+    stage.open()
+    stage.commit(*trainers[:4])
+    commit_to_second_alone(stage, trainers[4])
+    stage.travel(open_round(stage.observed()).opened.commit_end)
+    for _ in range(2):
+        with stage.start("aggregator", "aggregator", "run", 1, *POLL) as killed:
+            assert killed.wait_for("aggregate-withheld")["until"] == _middle(stage)
+    assert not _published(stage, _settled(stage))
+    with stage.start("aggregator", "aggregator", "run", 1, *POLL) as running:
+        running.wait_for("aggregate-withheld")
+        stage.travel(_middle(stage))
+        running.wait_for("aggregate-published")  # the round is not over: the loop wakes for it
+        assert _published(stage, _settled(stage))
+        stage.travel(_end(stage))
+        assert running.finish().code == 0
+    stage.all_leave(*trainers)
+
+
+def test_without_a_window_everything_is_published_at_once(stage: Stage) -> None:
+    trainers = two_aggregators(stage, challenge_seconds=0, aggregator_bond=0)
+    settled_without_eve(stage, trainers)
+    assert _published(stage, _settled(stage))
+    assert stage.told.named("aggregate-withheld") == []
 
 
 # -- aggregators that trainers name -----------------------------------------------------------------------------------

@@ -381,6 +381,28 @@ def test_an_aggregator_that_all_have_named_settles_where_the_owners_is_silent(st
 
 
 @pytest.mark.slow
+def test_who_is_no_aggregator_any_more_stays_until_its_aggregate_is_published(stage: Stage) -> None:
+    stage.create(rounds=1, byzantine=1, min_trainers=5, aggregator_bond=0)
+    trainers = stage.joined(*NAMES, "eve")
+    ours = named_by(stage, trainers[:4], "ours")
+    stage.open()
+    stage.commit(*trainers)  # the last of them seals to the owner's aggregator alone
+    stage.travel(open_round(stage.observed()).opened.commit_end)
+    ours.job.refresh()
+    assert ours.step()
+    for trainer in trainers[:4]:
+        assert trainer.name(None)
+    ours.job.refresh()
+    assert not ours.step()
+    assert not ours.finished
+    stage.travel(_middle(stage))
+    ours.job.refresh()
+    assert not ours.step()
+    assert ours.finished
+    assert _published(stage, _settled(stage))
+
+
+@pytest.mark.slow
 def test_who_leaves_names_nobody_and_may_join_again(stage: Stage) -> None:
     stage.create()
     ours = stage.actor("ours").address

@@ -393,12 +393,10 @@ def test_who_is_no_aggregator_any_more_stays_until_its_aggregate_is_published(st
     for trainer in trainers[:4]:
         assert trainer.name(None)
     ours.job.refresh()
-    assert not ours.step()
-    assert not ours.finished
+    assert (ours.step(), ours.finished) == (False, False)
     stage.travel(_middle(stage))
     ours.job.refresh()
-    assert not ours.step()
-    assert ours.finished
+    assert (ours.step(), ours.finished) == (False, True)
     assert _published(stage, _settled(stage))
 
 

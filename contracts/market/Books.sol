@@ -12,6 +12,7 @@ import {Bn254} from "../libraries/Bn254.sol";
 /// free balance. The contract's own balance is never read for bookkeeping, so coins forced into it belong to no account.
 abstract contract Books is IMarket, ERC2771Context, ReentrancyGuardTransient {
     uint256 internal constant WHOLE_BPS = 10_000;
+    uint256 internal constant OWNERS = 1 << 128;
 
     /// @dev A committed update, by its commitment: that it is there, and what it earned. The first flag is set when
     /// it is committed, so that a settlement writes payouts into slots that are in use, at a quarter of the gas.
@@ -26,7 +27,7 @@ abstract contract Books is IMarket, ERC2771Context, ReentrancyGuardTransient {
     mapping(uint256 jobId => Job) internal _jobs;
     mapping(uint256 jobId => mapping(address trainer => uint256)) public stakeOf;
     mapping(uint256 jobId => mapping(address trainer => address aggregator)) public namedBy;
-    /// @dev How many name the account: the owner counts as one.
+    /// @dev How many trainers name the account; OWNERS more where the owner does.
     mapping(uint256 jobId => mapping(address aggregator => uint256)) internal _namings;
     mapping(uint256 jobId => mapping(address aggregator => bool)) internal _dismissed;
     mapping(uint256 jobId => mapping(uint32 number => Round)) internal _rounds;

@@ -34,7 +34,8 @@ abstract contract Challenges is Trainers, Settlements {
         known(jobId)
     {
         Phase current = phase(jobId, number);
-        if (_isTerminal(current)) revert Market_WrongPhase(jobId, number, current);
+        // Not while it is Open: a seat that a slash frees could be taken by one more commitment, beyond 64 in the end.
+        if (current != Phase.Settling && current != Phase.Challengeable) revert Market_WrongPhase(jobId, number, current);
         Round storage r = _rounds[jobId][number];
         if (index >= r.commits) revert Market_UnknownTrainers(1 << index, r.commits);
         if ((r.slashed >> index) & 1 != 0) revert Market_SlashedTrainers(jobId, number, 1 << index);

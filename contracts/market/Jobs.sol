@@ -112,7 +112,7 @@ abstract contract Jobs is Books {
         }
         for (uint256 i = 0; i < aggregators.length; ++i) {
             if (aggregators[i] == address(0)) revert Market_InvalidTerms("aggregators");
-            _namings[jobId][aggregators[i]] = 1;
+            _namings[jobId][aggregators[i]] = OWNERS;
         }
     }
 }

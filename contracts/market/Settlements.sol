@@ -84,11 +84,15 @@ abstract contract Settlements is Books {
         _jobs[jobId].used -= 1;
     }
 
-    /// @dev A round is settled in its Settling phase; in its challenge window by who includes all that the settlement on
-    /// record does, those since slashed aside, and more.
+    /// @dev A round is settled in its Settling phase, by those whom the owner named: a proof serves whoever sends it first,
+    /// and only they can open the reference. In its challenge window it is settled by who includes all that the
+    /// settlement on record does, those since slashed aside, and more.
     function _requireSettleable(uint256 jobId, uint32 number, uint256 included) private view {
         Phase current = phase(jobId, number);
-        if (current == Phase.Settling) return;
+        if (current == Phase.Settling) {
+            if (_namings[jobId][_msgSender()] < OWNERS) revert Market_NotAggregator(jobId, _msgSender());
+            return;
+        }
         if (current != Phase.Challengeable) revert Market_WrongPhase(jobId, number, current);
         Round storage r = _rounds[jobId][number];
         uint256 before = r.included | (r.referenceIncluded ? REFERENCE_BIT : 0);
@@ -258,7 +262,10 @@ abstract contract Settlements is Books {
         uint256 slashed = _rounds[jobId][number].slashed;
         if (included & slashed != 0) revert Market_SlashedTrainers(jobId, number, included & slashed);
         uint256 sound = total - _countOf(slashed);
-        if (sound < t.minTrainers) revert Market_TooFewTrainers(sound, t.minTrainers);
+        // Once it is settled, slashes must not keep who was left out from being included.
+        if (!_rounds[jobId][number].settled && sound < t.minTrainers) {
+            revert Market_TooFewTrainers(sound, t.minTrainers);
+        }
         trainers = new address[](total);
         commitments = new bytes32[](total);
         uint256 count = 0;

@@ -31,7 +31,6 @@ from market.domain import (
 )
 from market.errors import ForbiddenTransition
 from market.rounds.refusals import (
-    includes_more,
     refusal_to_challenge_update,
     refusal_to_commit,
     refusal_to_join,
@@ -137,11 +136,8 @@ def _settled(state: JobState, event: RoundSettled) -> JobState:
     target, included = _latest(state, event), event.settlement.included
     _demand(target.settled is None and target.bond == 0 and not target.refunded, event)
     now, bond = event.challenge_end - state.terms.challenge_seconds, state.terms.aggregator_bond
-    if target.replaced:
-        before = target.replaced[-1]
-        _demand(now < before.challenge_end and includes_more(replace(target, settled=before), included), event)
-        now = target.opened.commit_end  # as far as the rest is concerned, the round is settled for the first time
-    _demand(refusal_to_settle(state, event.number, event.aggregator, included, now, free=bond) is None, event)
+    seen = _with_round(state, replace(target, settled=target.replaced[-1])) if target.replaced else state
+    _demand(refusal_to_settle(seen, event.number, event.aggregator, included, now, free=bond) is None, event)
     _demand(event.paid == sum(event.settlement.payouts), event)
     _demand(event.paid <= min(target.budget, state.escrow), event)
     settled = replace(target, settled=event, bond=bond, stakes=state.stakes)
@@ -177,7 +173,8 @@ def _slashed(state: JobState, event: TrainerSlashed) -> JobState:
     commit = target.commit_of(event.trainer)
     if commit is None or event.trainer in state.named or target.overturned is not None:
         raise _forbidden(event)
-    _demand(refusal_to_challenge_update(state, event.number, commit.index, target.opened.commit_end - 1) is None, event)
+    now = target.opened.commit_end if target.settled is None else target.settled.challenge_end - 1
+    _demand(refusal_to_challenge_update(state, event.number, commit.index, now) is None, event)
     _demand(event.stake == state.stakes.get(event.trainer) and event.reward == _share(state, event.stake), event)
     _demand(not target.claimed and event.returned == target.payouts.get(event.trainer, 0), event)
     return replace(

@@ -133,6 +133,8 @@ def refusal_to_settle(
     phase = Phase.NONE if target is None else target.phase(now)
     if target is None or phase not in (Phase.SETTLING, Phase.CHALLENGEABLE):
         return "Market_WrongPhase"
+    if phase is Phase.SETTLING and aggregator not in state.created.aggregators:
+        return "Market_NotAggregator"
     if phase is Phase.CHALLENGEABLE and not includes_more(target, included):
         return "Market_NotSuperset"
     refusal = _refusal_of_included(state, target, included)
@@ -160,7 +162,7 @@ def _refusal_of_included(state: JobState, target: RoundState, included: int) -> 
     if included & target.slashed_mask:
         return "Market_SlashedTrainers"
     sound = total - len(target.slashed)
-    if sound < state.terms.min_trainers:
+    if target.settled is None and sound < state.terms.min_trainers:
         return "Market_TooFewTrainers"
     return "Market_TooManyExcluded" if sound - included.bit_count() > state.terms.byzantine else None
 
@@ -182,7 +184,7 @@ def refusal_to_challenge(state: JobState, number: int, now: int) -> str | None:
 def refusal_to_challenge_update(state: JobState, number: int, index: int, now: int) -> str | None:
     """Say why nobody can challenge the ``index``-th update of round ``number`` at ``now``, evidence aside."""
     target = state.round(number)
-    if target is None or target.phase(now).terminal:
+    if target is None or target.phase(now) not in (Phase.SETTLING, Phase.CHALLENGEABLE):
         return "Market_WrongPhase"
     if not 0 <= index < len(target.commits):
         return "Market_UnknownTrainers"

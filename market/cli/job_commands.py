@@ -112,10 +112,15 @@ def verify(session: Session, job_id: JobId) -> dict[str, Any]:
     session.table(
         f"job {job_id}",
         ["round", "check", "", ""],
-        [[one.round or "", one.name, "holds" if one.holds else "FAILS", one.words] for one in found.checks],
+        [
+            [one.round or "", one.name, "pending" if one.pending else "holds" if one.holds else "FAILS", one.words]
+            for one in found.checks
+        ],
     )
     found.require()
-    session.say(f"job {job_id}: {len(found.checks)} checks of {len(job.state.settled_rounds)} settled rounds hold")
+    pending = f"; {len(found.pending)} cannot be made yet" if found.pending else ""
+    checked = len(found.checks) - len(found.pending)
+    session.say(f"job {job_id}: {checked} checks of {len(job.state.settled_rounds)} settled rounds hold{pending}")
     return {
         "job": job_id,
         "rounds": len(job.state.settled_rounds),

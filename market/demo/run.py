@@ -33,6 +33,7 @@ from market.rounds import JobState, RoundState
 from market.services.audit import audit, inputs_of
 from market.services.job import Job
 from market.services.owner import download_model
+from market.services.publishing import withheld_until
 from market.services.reference_row import root_count, split_root
 from market.services.simulation import SimulatedTrainer, simulate
 from market.services.view import exclusions_of, verdicts
@@ -269,7 +270,11 @@ def _watch(plan: DemoPlan, job: Job, board: Board, view: View, processes: list[R
 
 
 def _await_aggregate(job: Job, state: RoundState) -> None:
-    """Wait for the file of a settled round: the aggregator publishes it once the settlement is on chain."""
+    """Wait for the file of a settled round; time moves on where it is published later in the challenge window."""
+    until = withheld_until(job.state.terms, state, job.now)
+    if until is not None:
+        rpc.set_time(job.market.w3, until)
+        job.refresh()
     deadline = time.monotonic() + _SILENT_SECONDS
     while state.settled and not job.storage.has(Cid.parse(state.settled.settlement.aggregate_cid)):
         if time.monotonic() > deadline:

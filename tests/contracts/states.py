@@ -26,7 +26,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     # open, commit, commit again, settle (with all but one), settle with all (by another), challenge, challenge update,
     # claim, release, extend, stop, close, leave, join, name
     "none": (OK, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, OK, OK, OK, OK, OK, OK),
-    "open": (PHASE, OK, AGAIN, PHASE, PHASE, PHASE, OK, PHASE, PHASE, PHASE, OK, PHASE, LOCKED, OK, OK),
+    "open": (PHASE, OK, AGAIN, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, OK, PHASE, LOCKED, OK, OK),
     "settling": (PHASE, PHASE, PHASE, OK, OK, PHASE, OK, PHASE, PHASE, PHASE, OK, PHASE, LOCKED, OK, OK),
     "challengeable": (PHASE, PHASE, PHASE, FEWER, OK, OK, OK, PHASE, PHASE, PHASE, OK, PHASE, LOCKED, OK, OK),
     "final": (OK, PHASE, PHASE, PHASE, PHASE, PHASE, PHASE, OK, OK, OK, OK, OK, OK, OK, OK),
@@ -51,14 +51,16 @@ EMPTY = Settlement(0, (), (), b"", (), (), (), 0, bytes(32), commitment(0), byte
 
 
 def job_in(scene: Scene, state: str) -> Job:
-    """Give a job of six trainers, five of whom committed, whose first round is in a state."""
+    """Give a job of six trainers, five of whom committed, whose first round is in a state; one names the eighth."""
     verifier = scene.chain.deploy("FaultSwitchVerifier")
     job = scene.create(verifier=verifier.address, aggregator_bond=BOND, challenger_share_bps=2_500)
     for number in range(1, 3):
         scene.chain.send(verifier.functions.setFalse(job.id, number, True))
-    for aggregator in scene.aggregators:
+    named = scene.trainers[7]
+    for aggregator in (*scene.aggregators, named):
         job.deposit_bond(aggregator)
     trainers = job.join_all(6)
+    job.name(trainers[1], named)
     if state == "none":
         return job
     job.open()

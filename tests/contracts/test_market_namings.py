@@ -1,6 +1,8 @@
-"""nameAggregator: each trainer adds one whom it trusts, for as long as it stays; nobody brings back who was slashed."""
+"""nameAggregator: each trainer adds one who may settle anew, for as long as it stays; who was slashed stays away."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 from web3.contract import Contract
@@ -8,7 +10,7 @@ from web3.contract import Contract
 from market.domain import NATIVE_COIN, AggregatorNamed, TrainerLeft, TrainerSlashed
 from tests.contracts.harness import refused
 from tests.contracts.job import Job
-from tests.contracts.labels import stranger
+from tests.contracts.labels import cid, stranger
 from tests.contracts.scenario import Scene
 
 BOND = 500
@@ -32,16 +34,43 @@ def _may_settle(scene: Scene, job: Job, account: str) -> bool:
     return answer
 
 
-def test_whom_a_trainer_names_settles_with_a_bond_like_others(scene: Scene, job: Job) -> None:
+def _settled_without_the_second(job: Job) -> None:
+    """Have the first aggregator settle the round, and leave a trainer out."""
+    job.deposit_bond()
+    job.open_and_commit(job.scene.trainers[:6])
+    job.settle(job.settlement(excluded=[1]))
+
+
+def test_whom_a_trainer_names_settles_anew_with_a_bond_like_others(scene: Scene, job: Job) -> None:
     named = scene.trainers[9]
     assert not _may_settle(scene, job, named)
     assert job.name(scene.trainers[0], named) == AggregatorNamed(job.id, scene.trainers[0], named)
     assert _may_settle(scene, job, named)
-    job.open_and_commit(scene.trainers[:6])
+    _settled_without_the_second(job)
     with refused("Market_InsufficientBalance", account=named):
         job.attempt(job.calls.settle(1, job.settlement()), named)
     job.deposit_bond(named)
     job.settle(sender=named)
+    assert job.latest.payouts[scene.trainers[1]] > 0
+    scene.check()
+
+
+def test_whom_only_trainers_name_takes_no_first_settlement(scene: Scene, job: Job) -> None:
+    """Whoever copies an honest settlement on its way, proof and all, would publish nothing and have the bond back."""
+    named = scene.outsider
+    for trainer in scene.trainers[:6]:
+        job.name(trainer, named)
+    for aggregator in (named, scene.aggregators[0]):
+        job.deposit_bond(aggregator)
+    job.open_and_commit(scene.trainers[:6])
+    honest = job.settlement()
+    copied = replace(honest, aggregate_root=b"\x11" * 32, aggregate_cid=cid("nothing there"))
+    for settlement in (copied, honest):
+        with refused("Market_NotAggregator", jobId=job.id, caller=named):
+            job.attempt(job.calls.settle(1, settlement), named)
+    job.settle(honest)
+    with refused("Market_NotSuperset"):
+        job.attempt(job.calls.settle(1, copied), named)
     scene.check()
 
 
@@ -83,6 +112,9 @@ def test_whom_the_owner_named_stays_whatever_trainers_do(scene: Scene, job: Job)
     job.name(trainer, named)
     job.leave(trainer)
     assert _may_settle(scene, job, named)
+    job.deposit_bond(named)
+    job.open_and_commit(scene.trainers[1:6])
+    job.settle(sender=named)
     scene.check()
 
 
@@ -101,7 +133,7 @@ def test_who_was_dismissed_cannot_be_named_back(scene: Scene, job: Job, switch: 
     named = scene.trainers[9]
     job.name(scene.trainers[0], named)
     job.deposit_bond(named)
-    job.open_and_commit(scene.trainers[:6])
+    _settled_without_the_second(job)
     job.settle(sender=named)
     scene.chain.send(switch.functions.setFalse(job.id, 1, True))
     job.challenge()

@@ -10,7 +10,15 @@ from eth_utils.abi import get_abi_input_types
 from web3 import Web3
 from web3.contract import Contract
 
-from market.domain import NATIVE_COIN, BondReleased, Phase, RoundSettled, SettlementOverturned, SettlementReplaced
+from market.domain import (
+    NATIVE_COIN,
+    BondReleased,
+    Phase,
+    RoundSettled,
+    Settlement,
+    SettlementOverturned,
+    SettlementReplaced,
+)
 from tests.contracts.harness import artifact, refused
 from tests.contracts.job import Job
 from tests.contracts.labels import commitment
@@ -136,6 +144,42 @@ def test_slashed_trainers_need_not_be_included_and_do_not_count_as_more(
     assert bad.trainer not in job.latest.payouts
     with refused("Market_NotSuperset"):
         job.attempt(job.calls.settle(1, job.settlement()), scene.aggregators[0])
+
+
+def test_a_settlement_of_everybody_is_not_replaced_by_itself(scene: Scene, switch: Contract) -> None:
+    """With every seat taken, and after a slash and a new stake: the window does not begin anew for nothing."""
+    job = scene.create(verifier=switch.address, challenger_share_bps=10_000)
+    job.open_and_commit(job.join_all(job.terms.max_trainers))
+    job.settle()
+    last = job.latest.commits[-1]
+    scene.chain.send(switch.functions.setOutOfRange(job.id, 1, last.commitment, True))
+    before, slash = job.settlement(), job.calls.challenge_update(1, last.index)
+
+    def refuses(*settlements: Settlement) -> None:
+        for aggregator in scene.aggregators:
+            for settlement in settlements:
+                with refused("Market_NotSuperset", included=settlement.included):
+                    job.attempt(job.calls.settle(1, settlement), aggregator)
+
+    refuses(before, job.settlement(excluded=[0]))
+    scene.send(slash, last.trainer)
+    job.join(last.trainer)
+    refuses(before, job.settlement(), job.settlement(excluded=[0]))
+    scene.check()
+
+
+def test_a_slash_does_not_keep_who_was_left_out_from_being_included(scene: Scene, switch: Contract) -> None:
+    """One of five trainers takes the others below the least number, once the first settlement is there."""
+    job = scene.create(verifier=switch.address, challenger_share_bps=10_000, rule="mean")
+    trainers = job.join_all(job.terms.min_trainers)
+    job.open_and_commit(trainers)
+    job.settle(job.settlement(excluded=[1]))
+    scene.chain.send(switch.functions.setOutOfRange(job.id, 1, job.latest.commits[4].commitment, True))
+    job.challenge_update(trainers[4], challenger=trainers[4])
+    job.settle(sender=scene.aggregators[1])
+    assert job.latest.payouts[trainers[1]] > 0
+    assert trainers[4] not in job.latest.payouts
+    scene.check()
 
 
 def test_a_round_is_settled_anew_at_most_f_times(scene: Scene) -> None:

@@ -13,7 +13,7 @@ from web3.contract import Contract
 from market.domain import NATIVE_COIN, Phase, TrainerSlashed
 from tests.contracts.harness import artifact, refused
 from tests.contracts.job import Job
-from tests.contracts.labels import cid, point, stranger
+from tests.contracts.labels import cid, commitment, point, stranger
 from tests.contracts.scenario import Scene
 from tests.contracts.views import update_claim
 
@@ -27,13 +27,11 @@ def switch(scene: Scene) -> Contract:
 
 @pytest.fixture(params=["coin", "token"])
 def job(scene: Scene, switch: Contract, request: pytest.FixtureRequest) -> Iterator[Job]:
-    """Give a job of seven trainers, six of whom have committed to its open round."""
+    """Give a job of seven trainers, six of whom have committed to its round, which waits for its settlement."""
     token = NATIVE_COIN if request.param == "coin" else scene.chain.deploy("StandardToken").address
     job = scene.create(token=token, verifier=switch.address, challenger_share_bps=SHARE, rule="mean")
     trainers = job.join_all(7)
-    job.open()
-    for trainer in trainers[:6]:
-        job.commit(trainer)
+    job.open_and_commit(trainers[:6])
     yield job
     scene.check()
 
@@ -44,17 +42,14 @@ def _find_fault(job: Job, switch: Contract, index: int = 0) -> None:
 
 
 def _to(job: Job, phase: Phase) -> None:
-    """Bring the open round to a phase of a round that is settled."""
-    if phase is Phase.OPEN:
-        return
-    job.travel_to(Phase.SETTLING)
+    """Bring the round to a later phase of a round that is settled."""
     if phase is not Phase.SETTLING:
         job.settle()
     if phase is Phase.FINAL:
         job.travel_to(phase)
 
 
-@pytest.mark.parametrize("phase", [Phase.OPEN, Phase.SETTLING, Phase.CHALLENGEABLE], ids=lambda phase: phase.name)
+@pytest.mark.parametrize("phase", [Phase.SETTLING, Phase.CHALLENGEABLE], ids=lambda phase: phase.name)
 def test_a_slash_goes_where_the_job_says_and_takes_nothing_else(
     scene: Scene, job: Job, switch: Contract, phase: Phase
 ) -> None:
@@ -78,8 +73,7 @@ def test_a_slash_goes_where_the_job_says_and_takes_nothing_else(
 def test_the_stake_is_split_to_the_unit(scene: Scene, switch: Contract, share: int) -> None:
     job = scene.create(verifier=switch.address, challenger_share_bps=share)
     job.join_all()
-    job.open()
-    job.commit(scene.trainers[3])
+    job.open_and_commit([scene.trainers[3]])
     _find_fault(job, switch)
     event = job.challenge_update(scene.trainers[3])
     assert isinstance(event, TrainerSlashed)
@@ -111,6 +105,50 @@ def test_a_round_that_is_over_or_never_was_is_not_challenged(scene: Scene, job: 
         job.attempt(job.calls.challenge_update(1, 0), scene.outsider)
 
 
+def test_nobody_is_slashed_while_trainers_can_commit(scene: Scene, switch: Contract) -> None:
+    job = scene.create(verifier=switch.address)
+    trainer = job.join_all()[0]
+    job.open()
+    job.commit(trainer)
+    _find_fault(job, switch)
+    commit_end, call = job.latest.opened.commit_end, job.calls.challenge_update(1, 0)
+    for second in (scene.chain.now, commit_end - 1):
+        scene.chain.travel_to(second)
+        with refused("Market_WrongPhase", jobId=job.id, round=1, phase=Phase.OPEN):
+            job.attempt(call, scene.outsider)
+    scene.chain.travel_to(commit_end)
+    job.attempt(call, scene.outsider)
+    scene.check()
+
+
+def test_slashes_and_new_stakes_bring_a_round_no_commitments_beyond_its_seats(scene: Scene, switch: Contract) -> None:
+    """What honest trainers put in can always leave: no round has more commitments than places in a mask."""
+    job = scene.create(verifier=switch.address, challenger_share_bps=10_000, commit_seconds=200)
+    honest, (one, other, *newcomers) = job.join_all(6), scene.trainers[6:10]
+    for trainer in (one, other):
+        job.join(trainer)
+    job.open()
+    for trainer in (*honest, one, other):
+        job.commit(trainer)
+        scene.chain.send(switch.functions.setOutOfRange(job.id, 1, commitment((job.id, 1, trainer)), True))
+    for index, trainer in ((6, one), (7, other)):  # who would give its seat to the next one
+        with refused("Market_WrongPhase", phase=Phase.OPEN):
+            job.attempt(job.calls.challenge_update(1, index), trainer)
+    with refused("Market_JobFull", jobId=job.id):
+        job.attempt(job.calls.join(100), newcomers[0], job.value(100))
+    job.travel_to(Phase.SETTLING)
+    for trainer, newcomer in zip((one, other), newcomers, strict=True):
+        job.challenge_update(trainer, challenger=trainer)
+        job.join(newcomer)
+        with refused("Market_WrongPhase", phase=Phase.SETTLING):
+            job.attempt(job.calls.commit(1, point("more"), cid("more")), newcomer)
+    assert len(job.latest.commits) == job.terms.max_trainers
+    job.travel_to(Phase.VOID)
+    for trainer in honest:
+        job.leave(trainer)
+    scene.check()
+
+
 def test_nobody_is_slashed_twice_nor_without_a_commitment(scene: Scene, job: Job, switch: Contract) -> None:
     _find_fault(job, switch)
     for index in (6, 63, 255, 256, 1 << 255):
@@ -130,7 +168,6 @@ def test_a_slashed_update_is_not_included_and_counts_neither_as_committed_nor_as
     _find_fault(job, switch)
     with_it = job.settlement()
     job.challenge_update(scene.trainers[0])
-    job.travel_to(Phase.SETTLING)
     with refused("Market_SlashedTrainers", slashed=1):
         job.attempt(job.calls.settle(1, with_it), scene.aggregators[0])
     for excluded in ((1,), ()):  # f = 1 of the five sound ones can still be left out
@@ -150,7 +187,7 @@ def test_who_was_slashed_can_join_again_and_commit_to_the_next_round(scene: Scen
     with refused("Market_NotTrainer", caller=trainer):
         job.attempt(job.calls.leave(trainer), trainer)
     job.join(trainer, 300)
-    with refused("Market_AlreadyCommitted", jobId=job.id, round=1, trainer=trainer):
+    with refused("Market_WrongPhase", jobId=job.id, round=1, phase=Phase.SETTLING):
         job.attempt(job.calls.commit(1, point("again"), cid("again")), trainer)
     with refused("Market_StakeLocked"):  # as for everybody with a commitment to the live round
         job.attempt(job.calls.leave(trainer), trainer)

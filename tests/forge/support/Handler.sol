@@ -194,7 +194,9 @@ contract Handler is Books {
         uint256 id = _job(jobSeed);
         uint32 number = market.job(id).round;
         IMarket.Round memory r = market.round(id, number);
-        if (_terminal(id, number) || r.commits == 0) return;
+        IMarket.Phase phase = market.phase(id, number);
+        if (phase != IMarket.Phase.Settling && phase != IMarket.Phase.Challengeable) return;
+        if (r.commits == 0) return;
         index %= r.commits;
         if ((r.slashed >> index) & 1 != 0) return;
         _challengeUpdate(id, number, index, market.committed(id, number)[index]);
@@ -273,6 +275,7 @@ contract Handler is Books {
         t.refundVoid = seed % 2 == 0;
         t.byzantine = uint16((seed >> 1) % 2);
         t.minTrainers = t.byzantine * 2 + 3;
+        t.maxTrainers = 6; // fewer than there are trainers, so that seats are what bounds commitments
         t.challengerShareBps = uint16((seed >> 24) % 10_001);
         if ((seed >> 2) % 4 == 3) (t.challengeSeconds, t.aggregatorBond) = (0, 0);
         create(t);
@@ -321,16 +324,15 @@ contract Handler is Books {
         if (market.phase(id, number) != IMarket.Phase.Open) return;
         for (uint256 i = 0; i < TRAINERS; ++i) {
             bool can = market.stakeOf(id, trainer(i)) != 0 && market.commitmentOf(id, number, trainer(i)) == 0;
-            if (can && (mask >> i) & 1 != 0) {
-                if (market.round(id, number).commits < 64) commit(id, number, i);
-            }
+            if (can && (mask >> i) & 1 != 0) commit(id, number, i);
         }
+        vm.assertLe(market.round(id, number).commits, market.terms(id).maxTrainers, "a commitment beyond the seats");
     }
 
     function _settle(uint256 id, uint256 left, uint256 who, uint256 pay) private {
         uint32 number = market.job(id).round;
         IMarket.Round memory r = market.round(id, number);
-        address by = [aggregator, second, third][who % 3];
+        address by = r.settled ? [aggregator, second, third][who % 3] : [aggregator, second][who % 2];
         uint256 included = _choice(id, number, left, r);
         if (included == 0 || !market.isAggregator(id, by)) return;
         IMarket.JobTerms memory t = market.terms(id);
@@ -349,7 +351,7 @@ contract Handler is Books {
         IMarket.Phase phase = market.phase(id, number);
         IMarket.JobTerms memory t = market.terms(id);
         uint256 all = ((1 << r.commits) - 1) & ~uint256(r.slashed);
-        if (_ones(all) < t.minTrainers) return 0;
+        if (!r.settled && _ones(all) < t.minTrainers) return 0;
         if (phase == IMarket.Phase.Challengeable) return all & ~uint256(r.included) == 0 ? 0 : all;
         if (phase != IMarket.Phase.Settling) return 0;
         uint256 one = 1 << (left % r.commits);

@@ -22,7 +22,7 @@ contract ChallengeUpdateTest is Scene {
 
     function test_GivenTheRoundIsOverOrWasNeverOpened() external {
         _refused(IMarket.Phase.None);
-        openAndCommit(id, 6);
+        _committed(6);
         uint256 end = market.round(id, 1).settleEnd;
         vm.warp(end);
         _refused(IMarket.Phase.Void);
@@ -32,8 +32,18 @@ contract ChallengeUpdateTest is Scene {
         _refused(IMarket.Phase.Final);
     }
 
+    function test_GivenTrainersCanStillCommit() external {
+        openAndCommit(id, 6);
+        _refused(IMarket.Phase.Open);
+        vm.warp(market.round(id, 1).commitEnd - 1);
+        _refused(IMarket.Phase.Open);
+        vm.warp(market.round(id, 1).commitEnd);
+        _slash(0);
+        vm.assertEq(market.round(id, 1).slashed, 1, "slashed");
+    }
+
     function test_WhenTheCommitmentIsUnknown() external {
-        openAndCommit(id, 5);
+        _committed(5);
         vm.expectRevert(abi.encodeWithSelector(IMarket.Market_UnknownTrainers.selector, 32, 5));
         market.challengeUpdate(id, 1, 5, EVIDENCE);
         vm.expectRevert(abi.encodeWithSelector(IMarket.Market_UnknownTrainers.selector, 0, 5));
@@ -41,20 +51,20 @@ contract ChallengeUpdateTest is Scene {
     }
 
     function test_GivenItWasSlashed() external {
-        openAndCommit(id, 5);
+        _committed(5);
         _slash(3);
         vm.expectRevert(abi.encodeWithSelector(IMarket.Market_SlashedTrainers.selector, id, 1, 8));
         market.challengeUpdate(id, 1, 3, EVIDENCE);
     }
 
     function test_WhenTheVerifierRefuses() external {
-        openAndCommit(id, 5);
+        _committed(5);
         vm.expectRevert(Verifier.Verifier_Refuses.selector);
         market.challengeUpdate(id, 1, 0, "other");
     }
 
-    function test_GivenTheRoundIsOpen() external {
-        openAndCommit(id, 6);
+    function test_GivenTheRoundWaitsForItsSettlement() external {
+        _committed(6);
         verifier.expectClaim(
             IProofVerifier.AggregateClaim(
                 block.chainid, address(market), id, 1, 1_000, 8, 1, compressed(update(1, 3)), 0
@@ -80,8 +90,7 @@ contract ChallengeUpdateTest is Scene {
     }
 
     function test_GivenTheRoundWasSettled() external {
-        openAndCommit(id, 6);
-        vm.warp(market.round(id, 1).commitEnd);
+        _committed(6);
         settle(id, 1, 63, aggregator);
         vm.warp(market.round(id, 1).challengeEnd - 1);
         vm.expectEmit(address(market));
@@ -97,19 +106,48 @@ contract ChallengeUpdateTest is Scene {
     function test_GivenTheTrainerNamedAnAggregator() external {
         vm.prank(trainer(2));
         market.nameAggregator(id, third);
-        openAndCommit(id, 5);
+        _committed(5);
         _slash(2);
         vm.assertEq(market.isAggregator(id, third), false, "aggregator");
         vm.assertEq(market.namedBy(id, trainer(2)), address(0), "named");
     }
 
     function test_GivenTheTrainerJoinsAgain() external {
-        openAndCommit(id, 5);
+        _committed(5);
         _slash(2);
         join(id, 2);
+        _cannotCommit(2);
+    }
+
+    function test_GivenAllSeatsWereTaken() external {
+        join(id, 6);
+        join(id, 7);
+        _committed(8);
+        for (uint256 i = 6; i < 8; ++i) {
+            _slash(i);
+            join(id, i + 2);
+            _cannotCommit(i + 2);
+        }
+        vm.assertEq(market.round(id, 1).commits, 8, "commits");
+        toVoid(id, 1);
+        for (uint256 i = 0; i < 6; ++i) {
+            vm.prank(trainer(i));
+            market.leaveJob(id, recipient);
+        }
+        vm.assertEq(recipient.balance, 20 + 21 + 22 + 23 + 24 + 25, "left");
+    }
+
+    function _committed(uint256 count) private {
+        openAndCommit(id, count);
+        vm.warp(market.round(id, 1).commitEnd);
+    }
+
+    function _cannotCommit(uint256 i) private {
         IProofVerifier.Point memory p = point(9);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.Market_AlreadyCommitted.selector, id, 1, trainer(2)));
-        vm.prank(trainer(2));
+        vm.expectRevert(
+            abi.encodeWithSelector(IMarket.Market_WrongPhase.selector, id, 1, IMarket.Phase.Settling)
+        );
+        vm.prank(trainer(i));
         market.commitUpdate(id, 1, p, CID, 77);
     }
 

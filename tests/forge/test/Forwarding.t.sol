@@ -149,9 +149,10 @@ contract ForwardingTest is Scene {
         for (uint256 i = 0; i < 6; ++i) {
             _as(trainer(i), 0, abi.encodeCall(IMarket.commitUpdate, (1, 1, update(1, i), CID, 77)));
         }
+        vm.warp(market.round(1, 1).commitEnd);
         _as(challenger, 0, abi.encodeCall(IMarket.challengeUpdate, (1, 1, 5, EVIDENCE)));
         vm.assertEq(market.balanceOf(address(0), challenger), 25, "of the stake");
-        vm.warp(market.round(1, 1).commitEnd);
+        settle(1, 1, 15 | REFERENCE_BIT, second);
         _settleWithoutBond();
         _as(third, 60, abi.encodeCall(IMarket.deposit, (address(0), 60, "")));
         IMarket.Settlement memory s = settlement(1, 1, 31 | REFERENCE_BIT);

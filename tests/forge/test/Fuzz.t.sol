@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
 import {IMarket} from "../../../contracts/interfaces/IMarket.sol";
 import {Split} from "../support/Split.sol";
 
@@ -123,7 +125,8 @@ contract FuzzTest is Split {
         for (uint256 i = 0; i < 4; ++i) {
             if (scores[i] <= 0 && floorScores[i] <= 0) vm.assertEq(split[i], 0, "nothing earned, nothing paid");
             uint256 stake = stakes[i] == 0 ? 1 : stakes[i];
-            if (capBps != 0) vm.assertLe(split[i], uint256(budget) * capBps / 10_000 * stake / total + 2, "cap");
+            uint256 cap = Math.mulDiv(uint256(budget) * capBps, stake, total * 10_000);
+            if (capBps != 0) vm.assertLe(split[i], cap, "cap");
         }
     }
 

@@ -92,6 +92,7 @@ contract InvariantsTest is Books {
         IMarket.Phase phase = market.phase(id, number);
         vm.assertLe(payouts(id, number), handler.budgetOf(id, number), "budget of the round");
         vm.assertEq(r.commits, market.committed(id, number).length, "commits");
+        vm.assertLe(r.commits, market.terms(id).maxTrainers, "no more commitments than seats");
         if (number < market.job(id).round) {
             vm.assertTrue(phase == IMarket.Phase.Final || phase == IMarket.Phase.Void, "one live round");
         }

@@ -30,6 +30,25 @@ contract SettleRoundTest is Statements {
         market.settleRound(id, 1, s, PROOF);
     }
 
+    function test_WhenOnlyTrainersNamedTheCaller() external {
+        for (uint256 i = 0; i < 5; ++i) {
+            _names(i, third);
+        }
+        putDown(id, third);
+        IMarket.Settlement memory s = settlement(id, 1, 31);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.Market_NotAggregator.selector, id, third));
+        vm.prank(third);
+        market.settleRound(id, 1, s, PROOF);
+    }
+
+    function test_WhenTheOwnerAndATrainerNamedTheCaller() external {
+        _names(0, aggregator);
+        _names(1, aggregator);
+        _names(0, address(0));
+        settle(id, 1, 31, aggregator);
+        vm.assertEq(market.round(id, 1).settledBy, aggregator, "settledBy");
+    }
+
     function test_GivenTheAggregatorWasSlashed() external {
         settle(id, 1, 31, aggregator);
         overturn(id, 1);
@@ -309,6 +328,32 @@ contract SettleRoundTest is Statements {
         vm.assertEq(market.job(id).used, 1, "used");
     }
 
+    function test_GivenASettlementInItsWindow_WhenMoreAreIncludedByWhomATrainerNamed() external {
+        _names(3, third);
+        settle(id, 1, 23, aggregator);
+        settle(id, 1, 31, third);
+        vm.assertEq(market.round(id, 1).settledBy, third, "settledBy");
+        vm.assertEq(market.payoutOf(id, 1, trainer(3)).amount, 104, "payout");
+    }
+
+    function test_GivenASettlementInItsWindow_WhenSlashesLeaveFewerThanAFirstSettlementNeeds() external {
+        settle(id, 1, 29, aggregator);
+        _slash(4);
+        settle(id, 1, 15, second);
+        vm.assertEq(market.round(id, 1).included, 15, "included");
+        vm.assertEq(market.payoutOf(id, 1, trainer(1)).amount, 102, "who was left out");
+        vm.assertEq(market.job(id).escrow, 3_000 - 101 - 102 - 103 - 104, "escrow");
+    }
+
+    function test_GivenASettlementInItsWindow_WhenEverybodyWasIncludedAndOneOfThemSlashed() external {
+        settle(id, 1, 31, aggregator);
+        _slash(4);
+        join(id, 4);
+        putDown(id, aggregator);
+        _refused(settlement(id, 1, 31), 1, _notSuperset(31));
+        _refused(settlement(id, 1, 15), 1, _notSuperset(15));
+    }
+
     function test_GivenASettlementInItsWindow_WhenOneOfThemWasSlashed() external {
         id = _sixCommitted(usualTerms());
         settle(id, 1, 31, aggregator);
@@ -367,6 +412,11 @@ contract SettleRoundTest is Statements {
         _reference(made, 2);
         openAndCommit(made, 5);
         vm.warp(market.round(made, 2).commitEnd);
+    }
+
+    function _names(uint256 i, address account) private {
+        vm.prank(trainer(i));
+        market.nameAggregator(id, account);
     }
 
     function _slash(uint256 index) private {

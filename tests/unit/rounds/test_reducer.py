@@ -211,6 +211,16 @@ def test_a_settlement_with_more_trainers_takes_the_place_and_its_window_begins_a
     assert REPLACED_STATE.releasable(SECOND, LATER_END - 1) == REPLACED_STATE.releasable(AGGREGATOR, LATER_END) == {}
 
 
+def test_a_slash_after_the_settlement_leaves_room_for_who_was_left_out() -> None:
+    state = PARTIAL
+    for event in (replace(OUT_OF_RANGE, returned=60), replace(GIVES_WAY, returned=30), RELEASE):
+        state = rounds.apply(state, event)
+    others = settled(settlement((40, 41), 0b110), aggregator=SECOND, challenge_end=LATER_END)
+    state = rounds.apply(state, others)
+    assert state.rounds[0].payouts == {B: 40, C: 41}
+    assert state.escrow == 200 - 81
+
+
 def test_a_trainer_out_of_range_loses_stake_place_and_this_rounds_pay() -> None:
     for state in (SLASHED_EARLY, SLASHED_LATE):
         assert A not in state.stakes
@@ -320,6 +330,10 @@ FORBIDDEN: dict[str, tuple[JobState, Event]] = {
     "settled by who was dismissed": (
         play(*JOINS, OPEN, *COMMITS, settled(settlement()), SLASH, OPEN_AGAIN, created=BONDED_CREATED),
         settled(settlement(), number=2),
+    ),
+    "settled first by whom only a trainer named": (
+        rounds.apply(BONDED_COMMITTED, NAMING),
+        settled(settlement(), aggregator=THIRD),
     ),
     "replaced before the settlement": (BONDED_COMMITTED, GIVES_WAY),
     "replaced of another aggregator": (PARTIAL, replace(GIVES_WAY, aggregator=SECOND)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -21,8 +22,10 @@ from tests.unit.rounds.play import (
     DONE,
     FRESH,
     JOINED,
+    NAMING,
     OPENED,
     OPENED_STATE,
+    OUT_OF_RANGE,
     OUTSIDER,
     OVERTURNED,
     OWNER,
@@ -34,10 +37,15 @@ from tests.unit.rounds.play import (
     SETTLED,
     SLASHED_EARLY,
     SLASHED_LATE,
+    THIRD,
     A,
     B,
     D,
 )
+
+NAMED_COMMITTED = rounds.apply(BONDED_COMMITTED, NAMING)
+LATE_SLASH = rounds.apply(PARTIAL, replace(OUT_OF_RANGE, returned=60))
+"""Settled without the second trainer, and the first one slashed: fewer are left than a first settlement needs."""
 
 Refusal = Callable[[], str | None]
 REFUSALS: list[tuple[str | None, Refusal]] = [
@@ -102,20 +110,26 @@ REFUSALS: list[tuple[str | None, Refusal]] = [
     ("Market_WrongPhase", lambda: rounds.refusal_to_settle(PARTIAL, 1, SECOND, 7, CHALLENGE_END, 31)),
     ("Market_SlashedTrainers", lambda: rounds.refusal_to_settle(SLASHED_EARLY, 1, SECOND, 7, SETTLED, 31)),
     ("Market_TooFewTrainers", lambda: rounds.refusal_to_settle(SLASHED_EARLY, 1, SECOND, 6, SETTLED, 31)),
+    (None, lambda: rounds.refusal_to_settle(LATE_SLASH, 1, SECOND, 6, REPLACED, 31)),
+    ("Market_NotAggregator", lambda: rounds.refusal_to_settle(NAMED_COMMITTED, 1, THIRD, 7, SETTLED, 31)),
+    ("Market_WrongPhase", lambda: rounds.refusal_to_settle(NAMED_COMMITTED, 1, THIRD, 7, COMMIT_END - 1, 31)),
+    (None, lambda: rounds.refusal_to_settle(rounds.apply(PARTIAL, NAMING), 1, THIRD, 7, REPLACED, 31)),
+    ("Market_NotAggregator", lambda: rounds.refusal_to_settle(PARTIAL, 1, THIRD, 7, REPLACED, 31)),
     ("Market_WrongPhase", lambda: rounds.refusal_to_challenge(BONDED_COMMITTED, 1, SETTLED)),
     ("Market_WrongPhase", lambda: rounds.refusal_to_challenge(CHALLENGEABLE, 2, SETTLED)),
     (None, lambda: rounds.refusal_to_challenge(CHALLENGEABLE, 1, CHALLENGE_END - 1)),
     ("Market_WrongPhase", lambda: rounds.refusal_to_challenge(CHALLENGEABLE, 1, CHALLENGE_END)),
     ("Market_WrongPhase", lambda: rounds.refusal_to_challenge(OVERTURNED, 1, CHALLENGE_END - 1)),
     ("Market_WrongPhase", lambda: rounds.refusal_to_challenge_update(JOINED, 1, 0, OPENED)),
-    (None, lambda: rounds.refusal_to_challenge_update(COMMITTED, 1, 0, OPENED)),
+    ("Market_WrongPhase", lambda: rounds.refusal_to_challenge_update(COMMITTED, 1, 0, COMMIT_END - 1)),
+    (None, lambda: rounds.refusal_to_challenge_update(COMMITTED, 1, 0, COMMIT_END)),
     (None, lambda: rounds.refusal_to_challenge_update(COMMITTED, 1, 2, SETTLE_END - 1)),
     ("Market_WrongPhase", lambda: rounds.refusal_to_challenge_update(COMMITTED, 1, 0, SETTLE_END)),
     (None, lambda: rounds.refusal_to_challenge_update(DONE, 1, 0, CHALLENGE_END - 1)),
     ("Market_WrongPhase", lambda: rounds.refusal_to_challenge_update(DONE, 1, 0, CHALLENGE_END)),
     ("Market_WrongPhase", lambda: rounds.refusal_to_challenge_update(OVERTURNED, 1, 0, SETTLED)),
-    ("Market_UnknownTrainers", lambda: rounds.refusal_to_challenge_update(COMMITTED, 1, 3, OPENED)),
-    ("Market_SlashedTrainers", lambda: rounds.refusal_to_challenge_update(SLASHED_EARLY, 1, 0, OPENED)),
+    ("Market_UnknownTrainers", lambda: rounds.refusal_to_challenge_update(COMMITTED, 1, 3, SETTLED)),
+    ("Market_SlashedTrainers", lambda: rounds.refusal_to_challenge_update(SLASHED_EARLY, 1, 0, SETTLED)),
     ("Market_WrongPhase", lambda: rounds.refusal_to_release_bond(CHALLENGEABLE, 1, CHALLENGE_END - 1)),
     ("Market_WrongPhase", lambda: rounds.refusal_to_release_bond(CHALLENGEABLE, 2, CHALLENGE_END)),
     (None, lambda: rounds.refusal_to_release_bond(CHALLENGEABLE, 1, CHALLENGE_END)),

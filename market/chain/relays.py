@@ -5,6 +5,7 @@ A request is one call, once, until its deadline; whoever relays it pays gas, and
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from aggregator.errors import GramercyError
 from market.chain.artifacts import load_artifact
 from market.chain.market import ALL_ABIS, MarketClient
 from market.chain.transactions import refusals, send
-from market.domain import Address
+from market.domain import LOCAL_CHAIN_IDS, Address
 from market.errors import ConfigError, ContractRefused, NodeRefused, WrongChain
 
 FORMAT = "gramercy/request/1"
@@ -130,10 +131,12 @@ def forwarder_of(market: MarketClient) -> Address:
 
 
 def sign(market: MarketClient, account: LocalAccount, data: HexStr, *, value: int = 0) -> Request:
-    """Return a call of the market, signed by ``account`` with its next nonce, valid for an hour of chain time.
+    """Return a call of the market, signed by ``account`` with its next nonce, valid for an hour.
 
     Raises
     ------
+    NodeRefused
+        If the chain's time, as the node tells it, is more than an hour ahead of this computer's.
     ContractRefused
         If the market would refuse the call, as far as that can be told without the coins that go with it.
 
@@ -150,7 +153,7 @@ def sign(market: MarketClient, account: LocalAccount, data: HexStr, *, value: in
         value=value,
         gas=gas,
         nonce=nonce,
-        deadline=min(market.head().next_timestamp + VALID_SECONDS, _MAX_UINT48),
+        deadline=_deadline(market),
         data=bytes(HexBytes(data)),
     )
     signed = account.sign_typed_data(
@@ -159,6 +162,20 @@ def sign(market: MarketClient, account: LocalAccount, data: HexStr, *, value: in
         _message(request),
     )
     return replace(request, signature=bytes(signed.signature))
+
+
+def _deadline(market: MarketClient) -> int:
+    """Return the end of an hour from now; a node that lies about the time cannot put it off."""
+    now = market.head().next_timestamp
+    if market.chain_id in LOCAL_CHAIN_IDS:  # whose time can be moved; the signature is for no other chain
+        return min(now + VALID_SECONDS, _MAX_UINT48)
+    local = int(time.time())
+    if now > local + VALID_SECONDS:
+        raise NodeRefused(
+            f"by the node's account the chain's time is {now}, {now - local} s ahead of this computer's",
+            hint="set this computer's clock, or use another node",
+        )
+    return min(now, local) + VALID_SECONDS
 
 
 def check(market: MarketClient, request: Request) -> str:

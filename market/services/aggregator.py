@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from eth_account.signers.local import LocalAccount
@@ -25,7 +25,7 @@ from market.services.encryption import EncryptionKey, EncryptionKeys, publish
 from market.services.gathering import Gathered, Gatherer
 from market.services.job import Job
 from market.services.journal import Journal
-from market.services.publishing import Aggregates, middle_of_window
+from market.services.publishing import Aggregates, completion_begins, middle_of_window, was_completed
 from market.services.report import Report, silent
 from market.services.settling import PreparedSettlement, prepare_settlement
 from market.services.updates import pack_aggregate
@@ -144,7 +144,8 @@ class Aggregator:
 
         A settlement that was prepared before, by this process or one that was killed, is sent as it was. Returns
         False, and does not try again, when so many payloads are unusable that the contract would refuse: another
-        aggregator may settle the round, or it becomes void and its budget stays in escrow.
+        aggregator may settle the round, or it becomes void and its budget stays in escrow. Nor where only trainers have
+        named us: then we may replace what another has settled.
 
         Raises
         ------
@@ -153,6 +154,9 @@ class Aggregator:
             out instead, unless the contract would then refuse.
 
         """
+        if self.address not in self.job.state.created.aggregators:
+            self._give_up(state, state.opened, "only an aggregator whom the owner named settles a round first")
+            return False
         prepared = self._recorded(state)
         if prepared is None:
             gathered = self.gatherer.gather(state, patient=patient)
@@ -169,7 +173,9 @@ class Aggregator:
         """Take the place of a settlement that leaves out what we can open, if we open all else of it, too.
 
         Only before the middle of its window, from which on its aggregate is public: two of one round would tell what
-        was added. Also challenges updates out of range that it left out. Returns whether something was done.
+        was added. Another's gives way at once; our own shortly before the middle and once a round, so that trainers
+        who hand in one payload a window cannot prolong the round at our expense. Also challenges updates out of range
+        that it left out. Returns whether something was done.
 
         Raises
         ------
@@ -180,7 +186,7 @@ class Aggregator:
         settled = state.settled
         if settled is None or self._challenge_faulty(state):
             return settled is not None
-        if not self.gatherer.left_out(state) or self._too_late(state, settled) or not self._look_due(settled):
+        if not self.gatherer.left_out(state) or self._stands(state, settled) or not self._look_due(settled):
             return False
         prepared = self._recorded(state)
         if prepared is None:
@@ -199,23 +205,27 @@ class Aggregator:
             return False
         self.deposit_shortage()
         self.job.refresh()  # opening and proving took their time
-        return not self._too_late(state, settled) and self._send(state, prepared)
+        return not self._stands(state, settled) and self._send(state, prepared)
 
-    def _too_late(self, state: RoundState, settled: RoundSettled) -> bool:
-        """Whether a settlement is not to be replaced any more; told once.
+    def _stands(self, state: RoundState, settled: RoundSettled) -> bool:
+        """Whether we do not replace a settlement any more; told once.
 
         What was prepared is kept: it may have been sent in time, and not be on chain yet.
         """
-        if self.job.now < middle_of_window(self.job.state.terms, settled):
+        if self.job.now >= middle_of_window(self.job.state.terms, settled):
+            reason = "half of its challenge window is over"
+        elif settled.aggregator == self.address and was_completed(state, self.address):
+            reason = "it is our own, completed once already"
+        else:
             return False
         if settled not in self._given_up:
-            self._give_up(state, settled, "half of its challenge window is over")
+            self._give_up(state, settled, reason)
         return True
 
     def _look_due(self, settled: RoundSettled) -> bool:
-        """Whether to look now for what a settlement leaves out: another's at once, then again every so often."""
+        """Whether to look now for what a settlement leaves out, another's at once, and then again every so often."""
         now, every = self.job.now, max(1, self.job.state.terms.challenge_seconds // LOOKS)
-        first = now + every if settled.aggregator == self.address else now
+        first = completion_begins(self.job.state.terms, settled) if settled.aggregator == self.address else now
         due = settled not in self._given_up and now >= self._next_look.setdefault(settled, first)
         if due:
             self._next_look[settled] = now + every
@@ -255,7 +265,7 @@ class Aggregator:
         except RuleNotApplicable as error:
             self._give_up(state, state.settled or state.opened, error.message)
             return None
-        self.aggregates.keep(prepared.settlement.aggregate_cid, prepared.aggregate)
+        self.aggregates.keep(prepared.settlement, prepared.aggregate)
         self.journal.write_record(self._record_name(state), prepared.to_record())
         return prepared
 
@@ -292,8 +302,8 @@ class Aggregator:
             if latest is None or latest.settled is None or refused.details.get("error") not in _TAKEN:
                 raise
             self.gatherer.forget()
-            if latest.settled.settlement.aggregate_cid != prepared.settlement.aggregate_cid:
-                self.aggregates.drop(prepared.settlement.aggregate_cid)
+            if latest.settled.settlement.aggregate_commitment != prepared.settlement.aggregate_commitment:
+                self.aggregates.drop(prepared.settlement)
             self.publish_aggregates()
             self.report("settled-by-another", {"round": state.number, "error": refused.details.get("error")})
             return True
@@ -342,8 +352,9 @@ class Aggregator:
         record = self.journal.read_record(self._record_name(state))
         if record is None:
             return None
-        aggregate = self.aggregates.read(bytes.fromhex(record["settlement"]["aggregate_cid"]))
-        return None if aggregate is None else PreparedSettlement.from_record(record, aggregate)
+        prepared = PreparedSettlement.from_record(record, b"")
+        aggregate = self.aggregates.read(prepared.settlement)
+        return None if aggregate is None else replace(prepared, aggregate=aggregate)
 
     def _record_name(self, state: RoundState) -> str:
         """Name a record by all that the settlement follows from, so that it never serves a reorganised round.

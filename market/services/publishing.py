@@ -9,8 +9,9 @@ on the aggregate is published and nobody replaces it any more. A complete settle
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from market.domain import REFERENCE_BIT, JobTerms, RoundSettled
+from market.domain import REFERENCE_BIT, Address, JobTerms, RoundSettled, Settlement
 from market.rounds import RoundState
 from market.services.job import Job
 from market.services.journal import Journal
@@ -25,6 +26,23 @@ def middle_of_window(terms: JobTerms, settled: RoundSettled) -> int:
     In a job without a challenge window it is the second of the settlement.
     """
     return settled.challenge_end - terms.challenge_seconds // 2
+
+
+def completion_begins(terms: JobTerms, settled: RoundSettled) -> int:
+    """Return the chain second from which an aggregator completes its own settlement: shortly before the middle.
+
+    Each completion takes a proof and a transaction of its own, and the window begins anew. So it waits for all that
+    may turn up, and leaves an eighth of the window for opening and proving.
+    """
+    return middle_of_window(terms, settled) - max(1, terms.challenge_seconds // 8)
+
+
+def was_completed(state: RoundState, aggregator: Address) -> bool:
+    """Whether one aggregator has replaced a settlement of its own in this round."""
+    if state.settled is None:
+        return False
+    settlers = [one.aggregator for one in (*state.replaced, state.settled)]
+    return (aggregator, aggregator) in pairwise(settlers)
 
 
 def is_complete(state: RoundState) -> bool:
@@ -58,6 +76,9 @@ def why_withheld(terms: JobTerms, state: RoundState, now: int) -> str | None:
 class Aggregates:
     """The aggregates that an aggregator of a job has made and not published; they outlast a crash.
 
+    A proof serves whoever sends it first, with a CID that may lead nowhere. So a file is kept under the commitment that
+    it opens, beside its CID, and is published whoever settled with that commitment.
+
     Parameters
     ----------
     job
@@ -74,21 +95,21 @@ class Aggregates:
 
     @property
     def unpublished(self) -> list[RoundState]:
-        """Rounds whose settlement on record is ours, or the same as ours, and whose aggregate is not published."""
+        """Rounds whose settlement on record is ours, or of our aggregate, which is not published."""
         states = (state for state in self.job.state.rounds if state.valid)
         return [state for state in states if state.settled is not None and self._holds(state.settled)]
 
-    def keep(self, cid: bytes, file: bytes) -> None:
+    def keep(self, settlement: Settlement, file: bytes) -> None:
         """Keep an aggregate's file until its settlement is on chain and it can be published."""
-        self.journal.write(_file_name(cid), file)
+        self.journal.write(_file_name(settlement), file)
 
-    def read(self, cid: bytes) -> bytes | None:
-        """Return a file that is kept, or None."""
-        return self.journal.read(_file_name(cid))
+    def read(self, settlement: Settlement) -> bytes | None:
+        """Return a settlement's file if it is kept, or None."""
+        return self.journal.read(_file_name(settlement))
 
-    def drop(self, cid: bytes) -> None:
-        """Forget a file that is not to be published."""
-        self.journal.remove(_file_name(cid))
+    def drop(self, settlement: Settlement) -> None:
+        """Forget a settlement's file, which is not to be published."""
+        self.journal.remove(_file_name(settlement))
 
     def publish(self) -> None:
         """Store the aggregates whose time has come; forget those of settlements that gave way for good.
@@ -101,21 +122,25 @@ class Aggregates:
         """
         for state in self.unpublished:
             if state.settled is not None and not self._withholds(state, state.settled):
-                self._publish(state.number, state.settled.settlement.aggregate_cid)
+                self._publish(state.number, state.settled)
         for state in self.job.state.rounds:
             if state.phase(self.job.now).terminal:
                 self.drop_replaced(state)
 
     def drop_replaced(self, state: RoundState) -> None:
         """Forget the aggregates of settlements of a round that gave way."""
+        stands = None if state.settled is None else state.settled.settlement.aggregate_commitment
         for replaced in state.replaced:
-            self.drop(replaced.settlement.aggregate_cid)
+            if replaced.settlement.aggregate_commitment != stands:
+                self.drop(replaced.settlement)
 
-    def _publish(self, number: int, cid: bytes) -> None:
-        data = self.read(cid)
-        if data is not None and put_bytes(self.job.storage, data).cid == Cid.parse(cid):
-            self.drop(cid)
-            self.report("aggregate-published", {"round": number, "cid": str(Cid.parse(cid))})
+    def _publish(self, number: int, settled: RoundSettled) -> None:
+        for name in self._files(settled):
+            data = self.journal.read(name)
+            cid = None if data is None else put_bytes(self.job.storage, data).cid
+            if name.endswith(f"-{cid}"):
+                self.journal.remove(name)
+                self.report("aggregate-published", {"round": number, "cid": str(cid)})
 
     def _withholds(self, state: RoundState, settled: RoundSettled) -> bool:
         """Whether it is too early; told once."""
@@ -126,8 +151,17 @@ class Aggregates:
         return until is not None
 
     def _holds(self, settled: RoundSettled) -> bool:
-        return (self.journal.folder / _file_name(settled.settlement.aggregate_cid)).is_file()
+        return bool(self._files(settled))
+
+    def _files(self, settled: RoundSettled) -> list[str]:
+        """Return the names of the files that are kept of a settlement's aggregate: they differ in remarks only."""
+        found = self.journal.folder.glob(_prefix(settled.settlement) + "*")
+        return sorted(path.name for path in found)
 
 
-def _file_name(cid: bytes) -> str:
-    return f"aggregate-{Cid.parse(cid)}"
+def _prefix(settlement: Settlement) -> str:
+    return f"aggregate-{settlement.aggregate_commitment.hex()}-"
+
+
+def _file_name(settlement: Settlement) -> str:
+    return _prefix(settlement) + str(Cid.parse(settlement.aggregate_cid))

@@ -10,10 +10,12 @@ import pytest
 from web3 import Web3
 from web3.contract import Contract
 
+from market.chain import relays
 from market.chain.relays import Signed, SigningClient, relay
 from market.chain.rpc import chain_time, fast_forward
 from market.chain.tokens import sign_permit
 from market.chain.transactions import send
+from market.errors import NodeRefused
 from market.services.audit import audit
 from market.services.inputs import write_update
 from market.services.trainer import Trainer
@@ -96,6 +98,25 @@ def test_a_request_serves_once_in_time_and_as_it_was_signed(stage: Stage, tmp_pa
     fast_forward(stage.w3, record["deadline"] - chain_time(stage.w3) + 1)
     expired = stage.cli("relayer", "relay", path, "--yes")
     assert expired.envelope["error"]["details"]["error"] == "ERC2771ForwarderExpiredRequest"
+
+
+def test_a_node_that_lies_about_the_time_does_not_make_a_request_valid_for_longer(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On chains whose time nobody can move."""
+    stage.create()
+    stage.joined("ann")
+    signer = SigningClient(stage.w3, stage.market, stage.actor("ann").account)
+    now = signer.head().next_timestamp
+    monkeypatch.setattr(relays, "LOCAL_CHAIN_IDS", frozenset())
+    for local, deadline in ((now - 60, now - 60), (now, now), (now + 60, now)):
+        monkeypatch.setattr(relays.time, "time", lambda local=local: float(local))
+        with pytest.raises(Signed) as signed:
+            signer.leave_job(1, stage.actor("ann").address)
+        assert signed.value.request.deadline in range(deadline + 3_600, deadline + 3_605)
+    monkeypatch.setattr(relays.time, "time", lambda: float(now - 7_200))
+    with pytest.raises(NodeRefused, match="ahead of this computer's"):
+        signer.leave_job(1, stage.actor("ann").address)
 
 
 @pytest.mark.slow

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 
 from aggregator.bn254 import compress
 from aggregator.commitments import commit
-from market.domain import Phase, RoundSettled
+from market.domain import Phase, RoundSettled, UpdateCommitted
 from market.errors import InsufficientFunds
 from market.rounds import RoundState
 from market.services.aggregator import Aggregator
@@ -25,6 +28,7 @@ from market.services.updates import round_binding, seal_update
 from market.services.view import exclusions_of
 from market.storage.base import put_bytes
 from market.storage.cid import Cid
+from market.storage.unixfs import compute_cid
 from tests.e2e.gate import Gate
 from tests.e2e.stage import BOND, COIN, Stage, made_up_update
 
@@ -95,34 +99,64 @@ def test_who_opens_more_settles_anew_and_everybody_is_paid(stage: Stage) -> None
     stage.all_leave(*trainers)
 
 
+def taken_away(stage: Stage, commit: UpdateCommitted) -> Path:
+    """Take a payload out of the store; return it."""
+    cid = Cid.parse(commit.cid)
+    kept = stage.folder / f"late-{commit.index}"
+    with kept.open("wb") as sink:
+        stage.storage.fetch(cid, sink, max_bytes=1 << 20)
+    stage.storage.unpin(cid)
+    stage.storage.collect_garbage()
+    return kept
+
+
+def put_back(stage: Stage, kept: Path) -> None:
+    """Let a payload turn up."""
+    with kept.open("rb") as source:
+        stage.storage.put(source)
+
+
 @pytest.mark.slow
-def test_the_own_settlement_is_completed_once_a_payload_turns_up(stage: Stage) -> None:
-    stage.create(rounds=2, byzantine=1, min_trainers=5)
-    trainers = stage.joined(*NAMES, "eve")
+def test_the_own_settlement_is_completed_once_and_shortly_before_the_middle(stage: Stage) -> None:
+    """Trainers who hand in one payload a window must not have an aggregator settle as often."""
+    stage.create(rounds=2, rule="mean", byzantine=2, min_trainers=7)
+    trainers = stage.joined(*NAMES, "eve", "fay", "gil")
     stage.open()
     state = stage.commit(*trainers)
-    late = Cid.parse(state.commits[4].cid)
-    kept = stage.folder / "late"
-    with kept.open("wb") as sink:
-        stage.storage.fetch(late, sink, max_bytes=1 << 20)
-    stage.storage.unpin(late)
-    stage.storage.collect_garbage()
+    late = [taken_away(stage, commit) for commit in state.commits[5:]]
     stage.travel(state.opened.commit_end)
     aggregator = stage.aggregator()
     assert aggregator.settle(aggregator.job.state.rounds[0], patient=False)
-    assert len(aggregator.job.state.rounds[0].included) == 4
-    with kept.open("rb") as source:
-        assert stage.storage.put(source).cid == late
-    assert not aggregator.step(), "it looks every so often"
-    stage.travel(aggregator.job.now + WINDOW // 64 + 1)
+    assert len(aggregator.job.state.rounds[0].included) == 5
+    put_back(stage, late[0])
+    begins = _middle(stage) - WINDOW // 8
+    stage.travel(begins - 1)
+    aggregator.job.refresh()
+    assert not aggregator.step(), "more may turn up"
+    stage.travel(begins)
     aggregator.job.refresh()
     assert aggregator.step()
     completed = aggregator.job.state.rounds[0]
-    assert len(completed.included) == 5
+    assert len(completed.included) == 6
     assert aggregator.job.state.bonds == BOND
     assert len(stage.told.named("deposited")) == 1, "the bond that gave way backs the new settlement"
-    assert completed.settled is not None
-    stage.travel(completed.settled.challenge_end)
+
+    put_back(stage, late[1])
+    for _ in range(2):
+        stage.travel(_middle(stage) - 60)
+        again = stage.aggregator()  # it remembers by what is on chain
+        for _ in range(2):
+            assert not again.step()
+    assert {told["reason"] for told in stage.told.named("settlement-stands")} == {
+        "it is our own, completed once already"
+    }
+    assert len(stage.told.named("settlement-stands")) == 2, "once by each process"
+    assert _settled(stage) == completed.settled
+    stage.travel(_middle(stage))
+    again.job.refresh()
+    assert not again.step()
+    assert _published(stage, _settled(stage))
+    stage.travel(_end(stage))
     stage.all_leave(*trainers)
 
 
@@ -334,40 +368,63 @@ def named_by(stage: Stage, trainers: list[Trainer], name: str) -> Aggregator:
     return stage.aggregator(name=name)
 
 
-def test_a_named_aggregator_opens_who_named_it_and_is_told_what_it_cannot_do(stage: Stage) -> None:
+def test_whom_only_trainers_named_settles_no_round_first(stage: Stage) -> None:
     stage.create(byzantine=1, min_trainers=5)
     trainers = stage.joined(*NAMES, "eve")
-    ours = named_by(stage, trainers[:2], "ours")
+    ours = named_by(stage, trainers, "ours")
     assert stage.observed().state.aggregators == (stage.actor("aggregator").address, ours.address)
     stage.open()
     state = stage.commit(*trainers)
-    assert [told["recipients"] for told in stage.told.named("stored")] == [2, 2, 1, 1, 1]
+    assert [told["recipients"] for told in stage.told.named("stored")] == [2] * 5
     stage.travel(state.opened.commit_end)
     ours.job.refresh()
     for _ in range(3):
         assert not ours.step()
     (told,) = stage.told.named("unsettleable")
-    assert told["reason"] == "Market_TooManyExcluded: 3 of 5 payloads are not encrypted to us"
+    assert told["reason"] == "only an aggregator whom the owner named settles a round first"
+    assert stage.told.named("gathered") == [], "it opens and proves nothing"
+    refused = stage.cli("ours", "aggregator", "settle", 1, "--yes")
+    assert refused.envelope["error"]["details"]["error"] == "Market_NotAggregator"
     assert stage.aggregator().step()
     ours.job.refresh()
     assert not ours.step(), "the settlement is complete"
 
 
-@pytest.mark.slow
-def test_an_aggregator_that_all_have_named_settles_where_the_owners_is_silent(stage: Stage) -> None:
-    stage.create(rounds=1)
-    trainers = stage.joined(*NAMES[:3])
+def test_a_named_aggregator_opens_who_named_it_and_is_told_what_it_cannot_do(stage: Stage) -> None:
+    trainers = two_aggregators(stage)
+    ours = named_by(stage, trainers[:2], "ours")
+    settled_without_eve(stage, trainers)
+    stage.told.clear()
+    ours.job.refresh()
+    for _ in range(3):
+        assert not ours.step()
+    assert stage.told.named("gathered") == [], "it can open nothing that is missing"
+
+
+def completed_by_ours(stage: Stage, **terms: object) -> tuple[list[Trainer], Aggregator]:
+    """Let trainers' own aggregator settle anew what the owner's could open in part only."""
+    stage.create(**{"rounds": 1, "rule": "mean", "byzantine": 1, "min_trainers": 5, **terms})
+    trainers = stage.joined(*NAMES, "eve")
     ours = named_by(stage, trainers, "ours")
-    stage.client("observer").open_round(1)
+    stage.open()
     state = stage.commit(*trainers)
+    late = taken_away(stage, state.commits[4])
     stage.travel(state.opened.commit_end)
+    owners = stage.aggregator()
+    assert owners.settle(owners.job.state.rounds[0], patient=False)
+    put_back(stage, late)
     ours.job.refresh()
     assert ours.step()
-    settled = ours.job.state.rounds[0].settled
-    assert settled is not None
-    assert settled.aggregator == ours.address
-    assert sum(ours.job.state.rounds[0].payouts.values()) > COIN - 4
-    stage.travel(settled.challenge_end)
+    assert _settled(stage).aggregator == ours.address
+    assert len(stage.observed().state.rounds[0].included) == 5
+    return trainers, ours
+
+
+@pytest.mark.slow
+def test_an_aggregator_that_all_have_named_settles_anew_and_gets_its_bond_back(stage: Stage) -> None:
+    trainers, ours = completed_by_ours(stage)
+    assert sum(stage.observed().state.rounds[0].payouts.values()) > COIN - 6
+    stage.travel(_end(stage))
     for trainer in trainers:  # with them its place goes, and not its bond
         trainer.claim()
         trainer.leave()
@@ -382,15 +439,20 @@ def test_an_aggregator_that_all_have_named_settles_where_the_owners_is_silent(st
 
 @pytest.mark.slow
 def test_who_is_no_aggregator_any_more_stays_until_its_aggregate_is_published(stage: Stage) -> None:
-    stage.create(rounds=1, byzantine=1, min_trainers=5, aggregator_bond=0)
-    trainers = stage.joined(*NAMES, "eve")
-    ours = named_by(stage, trainers[:4], "ours")
+    stage.create(rounds=1, rule="mean", byzantine=2, min_trainers=7, aggregator_bond=0)
+    trainers = stage.joined(*NAMES, "eve", "fay", "gil")
+    ours = named_by(stage, trainers[:6], "ours")
     stage.open()
-    stage.commit(*trainers)  # the last of them seals to the owner's aggregator alone
-    stage.travel(open_round(stage.observed()).opened.commit_end)
+    state = stage.commit(*trainers)  # the last of them seals to the owner's aggregator alone
+    late = taken_away(stage, state.commits[6]), taken_away(stage, state.commits[5])
+    stage.travel(state.opened.commit_end)
+    owners = stage.aggregator()
+    assert owners.settle(owners.job.state.rounds[0], patient=False)
+    put_back(stage, late[1])
     ours.job.refresh()
     assert ours.step()
-    for trainer in trainers[:4]:
+    assert len(stage.observed().state.rounds[0].included) == 6
+    for trainer in trainers[:6]:
         assert trainer.name(None)
     ours.job.refresh()
     assert (ours.step(), ours.finished) == (False, False)
@@ -398,6 +460,36 @@ def test_who_is_no_aggregator_any_more_stays_until_its_aggregate_is_published(st
     ours.job.refresh()
     assert (ours.step(), ours.finished) == (False, True)
     assert _published(stage, _settled(stage))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refused", [True, False], ids=["refused", "never-sent"])
+def test_an_aggregate_is_published_whoever_settled_with_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    """A proof that was seen on its way serves another, too, with a CID that leads nowhere."""
+    trainers = two_aggregators(stage, rounds=1)
+    stage.open()
+    stage.travel(stage.commit(*trainers).opened.commit_end)
+    first = stage.aggregator()
+    send = first._send
+
+    def overtaken(state: RoundState, prepared: PreparedSettlement) -> bool:
+        nowhere = replace(prepared.settlement, aggregate_cid=compute_cid(io.BytesIO(b"nowhere")).cid.to_bytes())
+        stage.client("second").settle_round(1, 1, nowhere, prepared.proof)
+        return refused and send(state, prepared)
+
+    monkeypatch.setattr(first, "_send", overtaken)
+    assert first.step() is refused
+    (made,) = (json.loads(path.read_text()) for path in first.journal.folder.glob("settle-*.json"))
+    own = Cid.parse(bytes.fromhex(made["settlement"]["aggregate_cid"]))
+    assert _settled(stage).settlement.aggregate_commitment.hex() == made["settlement"]["aggregate_commitment"]
+    again = stage.aggregator()
+    assert not again.step()
+    assert not _published(stage, _settled(stage))
+    assert stage.storage.has(own)
+    assert [told["cid"] for told in stage.told.named("aggregate-published")] == [str(own)]
+    assert not again.aggregates.unpublished
 
 
 @pytest.mark.slow

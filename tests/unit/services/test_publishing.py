@@ -9,8 +9,16 @@ import pytest
 from market import rounds
 from market.domain import REFERENCE_BIT, ReferenceCommitted
 from market.rounds import RoundState
-from market.services.publishing import is_complete, middle_of_window, why_withheld, withheld_until
+from market.services.publishing import (
+    completion_begins,
+    is_complete,
+    middle_of_window,
+    was_completed,
+    why_withheld,
+    withheld_until,
+)
 from tests.unit.rounds.play import (
+    AGGREGATOR,
     CHALLENGE_END,
     CID,
     COMMITTED,
@@ -18,6 +26,7 @@ from tests.unit.rounds.play import (
     OUT_OF_RANGE,
     PARTIAL,
     REPLACED_STATE,
+    SECOND,
     TERMS,
     B,
     settled,
@@ -65,3 +74,23 @@ def test_the_middle_second_belongs_to_the_second_half() -> None:
 def test_the_second_half_is_rounded_down(window: int, second_half: int) -> None:
     found = middle_of_window(replace(TERMS, challenge_seconds=window), settled(settlement()))
     assert found == CHALLENGE_END - second_half
+
+
+@pytest.mark.parametrize(("window", "before_the_middle"), [(1, 1), (7, 1), (40, 5), (3_600, 450)])
+def test_an_own_settlement_is_completed_from_an_eighth_of_the_window_before_its_middle(
+    window: int, before_the_middle: int
+) -> None:
+    terms, own = replace(TERMS, challenge_seconds=window), settled(settlement())
+    assert middle_of_window(terms, own) - completion_begins(terms, own) == before_the_middle
+
+
+def test_only_replacing_ones_own_settlement_is_completing_it() -> None:
+    replaced = REPLACED_STATE.rounds[0]
+    own = replace(replaced, settled=replace(settled(settlement()), aggregator=AGGREGATOR))
+    assert was_completed(own, AGGREGATOR)
+    assert not was_completed(own, SECOND)
+    assert not was_completed(replaced, AGGREGATOR)
+    assert not was_completed(replaced, SECOND)
+    assert not was_completed(COMMITTED.rounds[0], AGGREGATOR)
+    later = replace(own, replaced=(*own.replaced, settled(settlement())), settled=replaced.settled)
+    assert was_completed(later, AGGREGATOR), "it stays so when another completes it further"

@@ -27,7 +27,7 @@ AT_MOST = {
     "joinJob": 62_000,
     "openRound": 70_000,
     "commitUpdate": 107_000,
-    "settleRound": 494_000,
+    "settleRound": 495_000,
     "settleRound, again": 465_000,
     "challengeSettlement": 218_000,
     "challengeUpdate": 88_000,

@@ -136,8 +136,10 @@ class MarketMachine(RuleBasedStateMachine):
                 for actor in range(count):
                     self.commit(index, actor, 0, 1 + actor)
                 self.leave(index, data.draw(trainer_index, label="leaver"), "stranger")
-            elif phase is Phase.SETTLING and job.state.aggregators:
-                settler = self.actors.index(job.state.aggregators[0])
+            elif phase is Phase.SETTLING and self._first_settlers(job):
+                if not data.draw(st.integers(0, 2), label="sound updates"):
+                    self.challenge_update(index, OUTSIDER, 0, data.draw(st.integers(0, 5), label="place"), false=True)
+                settler = self.actors.index(self._first_settlers(job)[0])
                 self.deposit(settler, job.terms.aggregator_bond, job.terms.token != NATIVE_COIN)
                 left_out = data.draw(st.sampled_from([0, 1, 1]), label="left out") * job.terms.byzantine
                 total = len(job.latest.commits)
@@ -151,9 +153,11 @@ class MarketMachine(RuleBasedStateMachine):
             elif phase is Phase.CHALLENGEABLE and data.draw(st.booleans(), label="false"):
                 self.challenge(index, data.draw(actor_index, label="challenger"), 0, false=True)
             else:
-                if phase is Phase.OPEN and not data.draw(st.integers(0, 2), label="sound updates"):
-                    self.challenge_update(index, OUTSIDER, 0, data.draw(st.integers(0, 5), label="place"), false=True)
                 self.jump_to_the_next_boundary(index, data.draw(st.sampled_from([0, 0, 1]), label="beside"))
+
+    def _first_settlers(self, job: Job) -> list[str]:
+        """Return who may settle a round that waits for it: whom the owner named, but for those dismissed."""
+        return [account for account in job.state.aggregators if account in job.state.created.aggregators]
 
     def _many_join(self, index: int, count: int) -> None:
         for actor in range(count):
@@ -392,9 +396,10 @@ class MarketMachine(RuleBasedStateMachine):
                 assert self._out(account, token) == own
 
     @invariant()
-    def terminal_phases_absorb(self) -> None:
+    def terminal_phases_absorb_and_seats_bound_commitments(self) -> None:
         for job in self.jobs:
             for state in job.state.rounds:
+                assert len(state.commits) <= job.terms.max_trainers
                 phase = state.phase(self.chain.now)
                 if phase.terminal:
                     assert self.ended.setdefault((job.id, state.number), phase) is phase

@@ -194,9 +194,8 @@ contract Handler is Books {
         uint256 id = _job(jobSeed);
         uint32 number = market.job(id).round;
         IMarket.Round memory r = market.round(id, number);
-        IMarket.Phase phase = market.phase(id, number);
-        if (phase != IMarket.Phase.Settling && phase != IMarket.Phase.Challengeable) return;
-        if (r.commits == 0) return;
+        if (market.phase(id, number) == IMarket.Phase.Open) return _tryToFreeASeat(id, number, index);
+        if (_terminal(id, number) || r.commits == 0) return;
         index %= r.commits;
         if ((r.slashed >> index) & 1 != 0) return;
         _challengeUpdate(id, number, index, market.committed(id, number)[index]);
@@ -368,6 +367,19 @@ contract Handler is Books {
         _slashed(id, had, stake);
         vm.assertEq(market.stakeOf(id, trainer_), 0, "the whole stake");
         vm.assertEq(market.job(id).escrow, escrow + pay, "the payout went back to escrow");
+    }
+
+    /// @dev Where the market refuses a challenge: with all seats taken, and others who would take one that came free.
+    function _tryToFreeASeat(uint256 id, uint32 number, uint256 index) private {
+        _commit(id, 255);
+        uint256 commits = market.round(id, number).commits;
+        if (commits == 0) return;
+        vm.prank(challenger);
+        try market.challengeUpdate(id, number, index % commits, EVIDENCE) {} catch {}
+        for (uint256 i = TRAINERS; i > 0; --i) {
+            _join(id, i - 1, i);
+        }
+        _commit(id, 255);
     }
 
     function _balances(uint256 id) private view returns (uint256[2] memory) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,11 @@ def test_a_node_that_lies_about_the_time_does_not_make_a_request_valid_for_longe
     now = signer.head().next_timestamp
     monkeypatch.setattr(relays, "LOCAL_CHAIN_IDS", frozenset())
     for local, deadline in ((now - 60, now - 60), (now, now), (now + 60, now)):
-        monkeypatch.setattr(relays.time, "time", lambda local=local: float(local))
+        monkeypatch.setattr(time, "time", lambda local=local: float(local))
         with pytest.raises(Signed) as signed:
             signer.leave_job(1, stage.actor("ann").address)
         assert signed.value.request.deadline in range(deadline + 3_600, deadline + 3_605)
-    monkeypatch.setattr(relays.time, "time", lambda: float(now - 7_200))
+    monkeypatch.setattr(time, "time", lambda: float(now - 7_200))
     with pytest.raises(NodeRefused, match="ahead of this computer's"):
         signer.leave_job(1, stage.actor("ann").address)
 

@@ -127,7 +127,7 @@ def _committed(state: JobState, event: UpdateCommitted) -> JobState:
     _demand(target.settled is None and not target.refunded, event)
     # That the round is still open the event does not tell; the opening second is the earliest that it can be.
     _demand(refusal_to_commit(state, event.number, event.trainer, target.opened.commit_end - 1) is None, event)
-    _demand(event.index == len(target.commits), event)
+    _demand(event.index == len(target.commits) and not target.slashed, event)
     _demand(all(commit.commitment != event.commitment for commit in target.commits), event)
     return _with_round(state, replace(target, commits=(*target.commits, event)))
 

@@ -512,7 +512,9 @@ def test_hostile_payloads_are_left_out_with_their_reasons_and_the_rest_is_settle
     stage: Stage, kinds: tuple[str, ...]
 ) -> None:
     f = len(kinds)
-    stage.create(byzantine=f, min_trainers=2 * f + 3, max_trainers=2 * f + 3, rule="mean")
+    stage.create(
+        challenge_seconds=0, aggregator_bond=0, byzantine=f, min_trainers=2 * f + 3, max_trainers=2 * f + 3, rule="mean"
+    )
     honest = stage.joined(*(f"honest {place}" for place in range(f + 3)))
     hostile = dict(zip(kinds, stage.joined(*map(str, range(f))), strict=True))
     reasons = {kind: words for kind, (_, words) in HOSTILE.items()}
@@ -562,7 +564,7 @@ def test_content_that_may_be_on_its_way_is_waited_for_before_its_trainer_is_left
 
 @pytest.mark.slow
 def test_a_spoilt_blob_in_the_store_costs_its_trainer_the_round_and_nobody_else(stage: Stage) -> None:
-    stage.create(byzantine=1, min_trainers=5, rule="mean")
+    stage.create(challenge_seconds=0, aggregator_bond=0, byzantine=1, min_trainers=5, rule="mean")
     trainers = stage.joined("ann", "bob", "cyd", "dan", "eve")
     stage.open()
     state = stage.commit(trainers[4])
@@ -598,7 +600,7 @@ def _leaves_out(stage: Stage, honest: list[Trainer], hostile: dict[str, str]) ->
 @pytest.mark.slow
 def test_a_hostile_aggregators_words_are_shown_as_words(stage: Stage) -> None:
     """Reasons come from the aggregator: neither markup nor terminal sequences in them may act."""
-    stage.create(byzantine=1, min_trainers=5, rule="mean")
+    stage.create(challenge_seconds=0, aggregator_bond=0, byzantine=1, min_trainers=5, rule="mean")
     trainers = stage.joined("ann", "bob", "cyd", "dan", "eve")
     stage.open()
     state = stage.commit(*trainers)

@@ -66,6 +66,7 @@ def _proof(name: str, *, n: int, d: int, bits: int, limit: int | None = None, ex
     srs = development_srs(SRS_SIZE)
     statement = GramStatement(
         round_id=_ROUND,
+        aggregator=draw.below(1 << 160).to_bytes(20, "big"),
         rules=RoundRules("multi-krum", "shapley", 1, d, bits, bits - 3, 10**18 + 1, layout.reference, 5_000, 30_000),
         scale_exponent=-9,
         trainers=tuple(draw.below(1 << 160).to_bytes(20, "big") for _ in range(n)),
@@ -81,6 +82,7 @@ def _proof(name: str, *, n: int, d: int, bits: int, limit: int | None = None, ex
     return {
         "name": name,
         **_round(),
+        "aggregator": statement.aggregator.hex(),
         "rule": statement.rules.rule,
         "score": statement.rules.score,
         "byzantine": statement.rules.byzantine,

@@ -126,6 +126,7 @@ def carried_after(statement: Statement, state: SybilRound) -> Carried:
 def _settle(srs: Srs, state: SybilRound, place: RoundId, memory: Carried) -> Settled:
     gram = GramStatement(
         round_id=place,
+        aggregator=b"\x22" * 20,
         rules=RoundRules("foolsgold", "reputation", 0, DIMENSION, BITS, 2, 10**18),
         scale_exponent=state.scale_exponent,
         trainers=TRAINERS,

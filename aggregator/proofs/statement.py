@@ -22,6 +22,8 @@ class GramStatement:
 
     Attributes
     ----------
+    aggregator
+        Address of who settles: a proof serves nobody else.
     trainers
         n addresses of 20 bytes, in the order of their commitments.
     stakes
@@ -36,6 +38,7 @@ class GramStatement:
     """
 
     round_id: RoundId
+    aggregator: bytes
     rules: RoundRules
     scale_exponent: int
     trainers: tuple[bytes, ...]
@@ -95,8 +98,8 @@ class GramStatement:
             )
         if len(self.gram) != layout.packed_bytes:
             raise WrongShape(f"{len(self.gram)} bytes are not the inner products of {layout.total} rows")
-        if any(len(trainer) != ADDRESS_BYTES for trainer in self.trainers):
-            raise WrongShape("a trainer's address has 20 bytes")
+        if any(len(account) != ADDRESS_BYTES for account in (self.aggregator, *self.trainers)):
+            raise WrongShape("an account's address has 20 bytes")
         rules = self.rules
         for name, value, bits in (
             ("round", self.round_id.number, 32),
@@ -125,6 +128,7 @@ class GramStatement:
             (
                 srs_digest,
                 self.round_id.words(),
+                address_word(self.aggregator),
                 id_word(rules.rule),
                 id_word(rules.score),
                 uint_word(rules.byzantine),

@@ -62,7 +62,7 @@ class Transcript:
 class GramTranscript:
     """The Gram argument's schedule: statement, mask -> lambdas, correlation -> z, evaluations -> gamma."""
 
-    TAG: Final = "gramercy/gram/2"
+    TAG: Final = "gramercy/gram/3"
 
     def __init__(self, statement: bytes) -> None:
         self._transcript = Transcript(self.TAG)

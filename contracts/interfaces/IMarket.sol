@@ -337,8 +337,8 @@ interface IMarket {
     /// @notice Takes the whole stake back. Refused while a round that holds the trainer's commitment is not terminal.
     function leaveJob(uint256 jobId, address recipient) external;
 
-    /// @notice Names one aggregator more who may settle the job's rounds anew, as long as the trainer is in it; the zero
-    /// address names nobody any more.
+    /// @notice Names one aggregator more who may settle the job, as long as the trainer is in it; the zero address names
+    /// nobody any more. In a job with a reference it has to include the reference.
     function nameAggregator(uint256 jobId, address aggregator) external;
 
     /// @notice Commits the caller's update for the open round.
@@ -358,8 +358,8 @@ interface IMarket {
     /// @notice Opens the next round; anybody may call it once the previous round is terminal.
     function openRound(uint256 jobId) external returns (uint32 round);
 
-    /// @notice Settles a round in its Settling phase, by an aggregator whom the owner named and whose free balance covers the
-    /// bond. In the challenge window the same, by any of the job's aggregators, replaces the settlement on record, if it includes all that this one does, and
+    /// @notice Settles a round in its Settling phase, by one of the job's aggregators whose free balance covers the bond.
+    /// In the challenge window the same replaces the settlement on record, if it includes all that this one does, and
     /// more; the window then begins anew. At most f of the trainers can be left out, so it can at most f + 1 times.
     function settleRound(uint256 jobId, uint32 round, Settlement calldata settlement, bytes calldata proof) external;
 

@@ -19,6 +19,7 @@ interface IProofVerifier {
     /// @param market The market that asks.
     /// @param jobId Job of the round.
     /// @param round Number of the round, from 1.
+    /// @param aggregator Who settles: a proof serves nobody else.
     /// @param rule Rule id, a left-aligned ASCII string ("multi-krum", "mean").
     /// @param score Score id, likewise ("shapley").
     /// @param byzantine f: number of Byzantine trainers that the job tolerates.
@@ -41,6 +42,7 @@ interface IProofVerifier {
         address market;
         uint256 jobId;
         uint32 round;
+        address aggregator;
         bytes32 rule;
         bytes32 score;
         uint16 byzantine;

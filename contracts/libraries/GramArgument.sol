@@ -114,7 +114,7 @@ abstract contract GramArgument is ReferenceString {
         bytes32 digest = srsDigest;
         assembly ("memory-safe") {
             mstore(message, digest)
-            calldatacopy(add(message, 0x20), s, 0x220)
+            calldatacopy(add(message, 0x20), s, 0x240)
         }
         _checkWords(message);
         uint256 n = trainers.length;
@@ -125,9 +125,9 @@ abstract contract GramArgument is ReferenceString {
         _checkElements(trainers, stakes);
         uint256 length;
         assembly ("memory-safe") {
-            mstore(add(message, 0x240), n)
-            mstore(add(message, 0x260), rows)
-            let target := add(message, 0x280)
+            mstore(add(message, 0x260), n)
+            mstore(add(message, 0x280), rows)
+            let target := add(message, 0x2a0)
             let size := shl(5, n)
             calldatacopy(target, trainers.offset, size)
             calldatacopy(add(target, size), stakes.offset, size)
@@ -145,16 +145,17 @@ abstract contract GramArgument is ReferenceString {
     function _checkWords(uint256 message) private pure {
         uint256 excess;
         assembly ("memory-safe") {
-            excess := or(shr(160, mload(add(message, 0x40))), shr(32, mload(add(message, 0x80)))) // market, round
-            let shorts := or(mload(add(message, 0xe0)), mload(add(message, 0x1a0))) // byzantine, floorBps
-            excess := or(excess, shr(16, or(shorts, mload(add(message, 0x1c0))))) // capBps
-            let bytes_ := or(mload(add(message, 0x120)), mload(add(message, 0x140))) // bits, headroomBits
+            let accounts := or(mload(add(message, 0x40)), mload(add(message, 0xa0))) // market, aggregator
+            excess := or(shr(160, accounts), shr(32, mload(add(message, 0x80)))) // round
+            let shorts := or(mload(add(message, 0x100)), mload(add(message, 0x1c0))) // byzantine, floorBps
+            excess := or(excess, shr(16, or(shorts, mload(add(message, 0x1e0))))) // capBps
+            let bytes_ := or(mload(add(message, 0x140)), mload(add(message, 0x160))) // bits, headroomBits
             excess := or(excess, shr(8, bytes_))
-            let exponent := mload(add(message, 0x160))
+            let exponent := mload(add(message, 0x180))
             excess := or(excess, xor(exponent, signextend(1, exponent)))
-            excess := or(excess, shr(128, mload(add(message, 0x180)))) // budget
-            let flags := or(mload(add(message, 0x1e0)), mload(add(message, 0x200))) // hasReference, previous
-            excess := or(excess, shr(1, or(flags, mload(add(message, 0x220))))) // history
+            excess := or(excess, shr(128, mload(add(message, 0x1a0)))) // budget
+            let flags := or(mload(add(message, 0x200)), mload(add(message, 0x220))) // hasReference, previous
+            excess := or(excess, shr(1, or(flags, mload(add(message, 0x240))))) // history
         }
         if (excess != 0) revert Gram_DirtyWord();
     }
@@ -164,8 +165,8 @@ abstract contract GramArgument is ReferenceString {
     function _checkLengths(uint256 message, uint256 n, uint256 rows, uint256 gramLength) private pure {
         uint256 extras;
         assembly ("memory-safe") {
-            extras := add(mload(add(message, 0x1e0)), mload(add(message, 0x200))) // hasReference, previous
-            extras := add(extras, mul(n, mload(add(message, 0x220)))) // history
+            extras := add(mload(add(message, 0x200)), mload(add(message, 0x220))) // hasReference, previous
+            extras := add(extras, mul(n, mload(add(message, 0x240)))) // history
         }
         unchecked {
             _requireLength("commitments", rows, n + extras);

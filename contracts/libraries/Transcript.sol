@@ -80,7 +80,7 @@ library GramTranscript {
     type Masked is bytes32;
     type Correlated is bytes32;
 
-    bytes32 private constant TAG = keccak256("gramercy/gram/2");
+    bytes32 private constant TAG = keccak256("gramercy/gram/3");
 
     /// @param buffer The statement, see Transcript.newBuffer.
     function begin(uint256 buffer, uint256 length) internal pure returns (Stated) {

@@ -11,7 +11,7 @@ abstract contract Accounts is Books {
     function deposit(address token, uint256 amount, bytes calldata permit) external payable nonReentrant {
         if (amount == 0) revert Market_ZeroAmount();
         address account = _msgSender();
-        balanceOf[token][account] += amount;
+        _credit(token, account, amount);
         emit Deposited(token, account, amount);
         Assets.receiveExact(token, account, amount, permit);
     }
@@ -21,8 +21,7 @@ abstract contract Accounts is Books {
         if (amount == 0) revert Market_ZeroAmount();
         _requireRecipient(recipient);
         address account = _msgSender();
-        if (balanceOf[token][account] < amount) revert Market_InsufficientBalance(token, account, amount);
-        balanceOf[token][account] -= amount;
+        _debit(token, account, amount);
         emit Withdrawn(token, account, amount, recipient);
         Assets.pay(token, recipient, amount);
     }

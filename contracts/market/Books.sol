@@ -116,7 +116,7 @@ abstract contract Books is IMarket, ERC2771Context, ReentrancyGuardTransient {
         r.refunded = true;
         j.used += 1;
         j.escrow -= t.roundBudget;
-        balanceOf[t.token][j.owner] += t.roundBudget;
+        _credit(t.token, j.owner, t.roundBudget);
         emit RoundRefunded(jobId, j.round, t.roundBudget);
     }
 
@@ -125,7 +125,7 @@ abstract contract Books is IMarket, ERC2771Context, ReentrancyGuardTransient {
         Round storage r = _rounds[jobId][number];
         uint256 bond = _terms[jobId].aggregatorBond;
         r.bonded = false;
-        balanceOf[_terms[jobId].token][r.settledBy] += bond;
+        _credit(_terms[jobId].token, r.settledBy, bond);
         emit BondReleased(jobId, number, r.settledBy, bond);
     }
 
@@ -133,8 +133,20 @@ abstract contract Books is IMarket, ERC2771Context, ReentrancyGuardTransient {
     function _slash(uint256 jobId, uint256 amount) internal returns (uint256 reward) {
         JobTerms storage t = _terms[jobId];
         reward = amount * t.challengerShareBps / WHOLE_BPS;
-        balanceOf[t.token][_msgSender()] += reward;
-        balanceOf[t.token][_jobs[jobId].owner] += amount - reward;
+        _credit(t.token, _msgSender(), reward);
+        _credit(t.token, _jobs[jobId].owner, amount - reward);
+    }
+
+    /// @dev Adds to a free balance.
+    function _credit(address token, address account, uint256 amount) internal {
+        balanceOf[token][account] += amount;
+    }
+
+    /// @dev Takes from a free balance.
+    function _debit(address token, address account, uint256 amount) internal {
+        uint256 free = balanceOf[token][account];
+        if (free < amount) revert Market_InsufficientBalance(token, account, amount);
+        balanceOf[token][account] = free - amount;
     }
 
     function _compressed(IProofVerifier.Point calldata point) internal pure returns (bytes32) {

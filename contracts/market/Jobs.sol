@@ -83,7 +83,7 @@ abstract contract Jobs is Books {
         uint256 refund = j.escrow;
         j.closed = true;
         j.escrow = 0;
-        balanceOf[t.token][j.owner] += refund;
+        _credit(t.token, j.owner, refund);
         emit JobClosed(jobId, refund);
     }
 

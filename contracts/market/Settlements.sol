@@ -84,13 +84,14 @@ abstract contract Settlements is Books {
         _jobs[jobId].used -= 1;
     }
 
-    /// @dev A round is settled in its Settling phase, by those whom the owner named: a proof serves whoever sends it first,
-    /// and only they can open the reference. In its challenge window it is settled by who includes all that the
-    /// settlement on record does, those since slashed aside, and more.
+    /// @dev A round is settled in its Settling phase, without a reference that the job has only by those to whom the owner
+    /// seals it: nobody else knows that it cannot be opened. In its challenge window it is settled by who includes all
+    /// that the settlement on record does, those since slashed aside, and more.
     function _requireSettleable(uint256 jobId, uint32 number, uint256 included) private view {
         Phase current = phase(jobId, number);
         if (current == Phase.Settling) {
-            if (_namings[jobId][_msgSender()] < OWNERS) revert Market_NotAggregator(jobId, _msgSender());
+            bool without = _terms[jobId].hasReference && included < REFERENCE_BIT;
+            if (without && _namings[jobId][_msgSender()] < OWNERS) revert Market_NoReference(jobId, number);
             return;
         }
         if (current != Phase.Challengeable) revert Market_WrongPhase(jobId, number, current);
@@ -112,9 +113,7 @@ abstract contract Settlements is Books {
         JobTerms storage t = _terms[jobId];
         uint256 bond = t.aggregatorBond;
         if (bond == 0) return;
-        uint256 free = balanceOf[t.token][_msgSender()];
-        if (free < bond) revert Market_InsufficientBalance(t.token, _msgSender(), bond);
-        balanceOf[t.token][_msgSender()] = free - bond;
+        _debit(t.token, _msgSender(), bond);
         _rounds[jobId][number].bonded = true;
     }
 
@@ -181,6 +180,7 @@ abstract contract Settlements is Books {
         g.market = address(this);
         g.jobId = jobId;
         g.round = number;
+        g.aggregator = _msgSender();
         g.rule = t.rule;
         g.score = t.score;
         g.byzantine = t.byzantine;

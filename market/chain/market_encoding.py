@@ -69,6 +69,7 @@ def encode_gram_statement(gram: GramStatement) -> tuple[Any, ...]:
         Web3.to_checksum_address(place.market),
         place.job_id,
         place.number,
+        Web3.to_checksum_address(gram.aggregator),
         id_word(rules.rule),
         id_word(rules.score),
         rules.byzantine,
@@ -113,9 +114,9 @@ def decode_statement(values: Any) -> Statement:
 
 
 def _decode_gram(values: Any, *, reference: bool) -> GramStatement:
-    (chain_id, market, job_id, number, rule, score, byzantine, dimension, bits, headroom_bits) = fields_of(values)[:10]
-    exponent, budget, floor_bps, cap_bps, has_reference, previous, history = fields_of(values)[10:17]
-    trainers, stakes, commitments, gram = fields_of(values)[17:]
+    (chain_id, market, job_id, number, aggregator, rule, score, byzantine, dimension, bits) = fields_of(values)[:10]
+    headroom_bits, exponent, budget, floor_bps, cap_bps, has_reference, previous, history = fields_of(values)[10:18]
+    trainers, stakes, commitments, gram = fields_of(values)[18:]
     rules = RoundRules(
         rule=decode_id(rule),
         score=decode_id(score),
@@ -130,6 +131,7 @@ def _decode_gram(values: Any, *, reference: bool) -> GramStatement:
     )
     return GramStatement(
         round_id=RoundId(chain_id, bytes.fromhex(market[2:]), job_id, number),
+        aggregator=bytes.fromhex(aggregator[2:]),
         rules=rules,
         scale_exponent=exponent,
         trainers=tuple(bytes.fromhex(trainer[2:]) for trainer in trainers),

@@ -46,12 +46,6 @@ def settle(session: Session, job_id: JobId) -> dict[str, Any]:
     from market.errors import ContractRefused
 
     aggregator = _aggregator(session, job_id, 0)
-    if aggregator.address not in aggregator.job.state.created.aggregators:
-        raise ContractRefused(
-            f"{aggregator.address} settles no round of job {job_id} first: only trainers have named it",
-            hint="`gramercy aggregator run` settles anew what leaves out updates that it can open",
-            error="Market_NotAggregator",
-        )
     state = aggregator.job.state.latest
     due = state is not None and state.phase(aggregator.job.now) is Phase.SETTLING
     while state is not None and due and state.settled is None and aggregator.settle(state, patient=False):

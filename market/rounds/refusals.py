@@ -133,8 +133,9 @@ def refusal_to_settle(
     phase = Phase.NONE if target is None else target.phase(now)
     if target is None or phase not in (Phase.SETTLING, Phase.CHALLENGEABLE):
         return "Market_WrongPhase"
-    if phase is Phase.SETTLING and aggregator not in state.created.aggregators:
-        return "Market_NotAggregator"
+    without = state.terms.reference and not included >> REFERENCE_BIT
+    if phase is Phase.SETTLING and without and aggregator not in state.created.aggregators:
+        return "Market_NoReference"
     if phase is Phase.CHALLENGEABLE and not includes_more(target, included):
         return "Market_NotSuperset"
     refusal = _refusal_of_included(state, target, included)

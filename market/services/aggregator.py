@@ -144,8 +144,8 @@ class Aggregator:
 
         A settlement that was prepared before, by this process or one that was killed, is sent as it was. Returns
         False, and does not try again, when so many payloads are unusable that the contract would refuse: another
-        aggregator may settle the round, or it becomes void and its budget stays in escrow. Nor where only trainers have
-        named us: then we may replace what another has settled.
+        aggregator may settle the round, or it becomes void and its budget stays in escrow. Nor, where only trainers have
+        named us, without a reference that the job has: the owner seals it to its own aggregators.
 
         Raises
         ------
@@ -154,9 +154,6 @@ class Aggregator:
             out instead, unless the contract would then refuse.
 
         """
-        if self.address not in self.job.state.created.aggregators:
-            self._give_up(state, state.opened, "only an aggregator whom the owner named settles a round first")
-            return False
         prepared = self._recorded(state)
         if prepared is None:
             gathered = self.gatherer.gather(state, patient=patient)
@@ -259,6 +256,7 @@ class Aggregator:
                 self.job.srs,
                 gathered.opened,
                 gathered.reasons,
+                self.address,
                 self.gatherer.extra_rows(state, gathered),
                 self.report,
             )

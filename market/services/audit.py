@@ -249,7 +249,7 @@ class _RoundAudit:
 
     @cached_property
     def _statement(self) -> Statement:
-        return self._inputs.statement(self._state.included, self._posted)
+        return self._inputs.statement(self._state.included, self._posted, self._settled.aggregator)
 
     @cached_property
     def _recorded(self) -> RecordedSettlement:

@@ -48,9 +48,15 @@ class RoundInputs:
         return Layout(updates, reference, self.previous is not None, history)
 
     def gram_statement(
-        self, commits: Sequence[UpdateCommitted], gram: bytes, *, reference: bool, history: Sequence[Point] = ()
+        self,
+        commits: Sequence[UpdateCommitted],
+        gram: bytes,
+        aggregator: Address,
+        *,
+        reference: bool,
+        history: Sequence[Point] = (),
     ) -> GramStatement:
-        """Return the statement of the Gram argument about the included commitments and the extra rows.
+        """Return the statement of the Gram argument about the included commitments and the extra rows, for who settles.
 
         Raises
         ------
@@ -68,6 +74,7 @@ class RoundInputs:
         words += [] if self.previous is None else [self.previous]
         return GramStatement(
             round_id=self.round_id,
+            aggregator=_bytes(aggregator),
             rules=self.terms.round_rules,
             scale_exponent=self.scale_exponent,
             trainers=_addresses(commits),
@@ -79,11 +86,13 @@ class RoundInputs:
             history=bool(history),
         )
 
-    def statement(self, commits: Sequence[UpdateCommitted], posted: Settlement) -> Statement:
+    def statement(self, commits: Sequence[UpdateCommitted], posted: Settlement, aggregator: Address) -> Statement:
         """Return the whole statement of a posted settlement; errors as for :meth:`gram_statement`."""
         history = tuple((x, y) if (x, y) != (0, 0) else None for x, y in posted.history)
         return Statement(
-            gram=self.gram_statement(commits, posted.gram, reference=posted.reference, history=history),
+            gram=self.gram_statement(
+                commits, posted.gram, aggregator, reference=posted.reference, history=history
+            ),
             weights=posted.weights,
             scores=posted.scores,
             payouts=posted.payouts,
@@ -159,4 +168,8 @@ def _without_carried(job: JobState, round_id: RoundId, target: RoundState) -> Ro
 
 
 def _addresses(commits: Sequence[UpdateCommitted]) -> tuple[bytes, ...]:
-    return tuple(bytes.fromhex(commit.trainer[2:]) for commit in commits)
+    return tuple(_bytes(commit.trainer) for commit in commits)
+
+
+def _bytes(address: Address) -> bytes:
+    return bytes.fromhex(address[2:])

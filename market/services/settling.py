@@ -83,10 +83,11 @@ def prepare_settlement(
     srs: Srs,
     opened: Sequence[OpenedUpdate],
     exclusions: Mapping[Address, str],
+    aggregator: Address,
     extras: ExtraRows = NO_EXTRA_ROWS,
     report: Report = silent,
 ) -> PreparedSettlement:
-    """Compute a round's outcome and aggregate, prove them, and check the proof as the contract will.
+    """Compute a round's outcome and aggregate, prove them for ``aggregator``, and check the proof as the contract will.
 
     Outcome and aggregate follow from the rows alone; the proof also from fresh secret randomness.
 
@@ -116,7 +117,9 @@ def prepare_settlement(
     sums = inputs.advanced(commits) if history else None
     points = () if sums is None else sums.commitments
     memory = outcome.memory if sums is None else replace(outcome.memory, history=sums.carried)
-    statement = inputs.gram_statement(commits, pack_products(products), reference=reference, history=points)
+    statement = inputs.gram_statement(
+        commits, pack_products(products), aggregator, reference=reference, history=points
+    )
     started = time.monotonic()
     proof = prove(
         srs,
@@ -142,7 +145,7 @@ def prepare_settlement(
         witness=Witness(inputs.carried.encode(), outcome.rule_hints, outcome.score_hints, outcome.floor_hints),
     )
     proven = time.monotonic()
-    verify(srs.key, inputs.statement(commits, settlement), proof)
+    verify(srs.key, inputs.statement(commits, settlement, aggregator), proof)
     report(
         "proven",
         {

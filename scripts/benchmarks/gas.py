@@ -134,6 +134,7 @@ def _settle(
 ) -> Figures:
     claim = GramStatement(
         round_id=client.round_id(job, 1),
+        aggregator=bytes.fromhex((client.account or _account(1)).address[2:]),
         rules=rules(parameters),
         scale_exponent=_FIRST_SCALE_EXPONENT,
         trainers=tuple(bytes.fromhex(trainer.address[2:]) for trainer in trainers),

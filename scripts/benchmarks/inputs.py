@@ -111,6 +111,7 @@ def statement(parameters: Parameters, commitments: tuple[Point, ...], gram: Gram
     """Return the statement of a round with made-up parties."""
     return GramStatement(
         round_id=RoundId(_CHAIN_ID, keccak(b"market")[:20], 1, 1),
+        aggregator=keccak(b"aggregator")[:20],
         rules=rules(parameters),
         scale_exponent=-7,
         trainers=tuple(keccak(b"trainer %d" % index)[:20] for index in range(parameters.n)),

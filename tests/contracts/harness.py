@@ -1,4 +1,4 @@
-"""A chain for contract tests: py-evm in this process, compiled doubles, exact time, refusals by name.
+"""A chain for contract tests: an EVM in this process, compiled doubles, exact time, refusals by name.
 
 How a test uses it (fixtures are in ``conftest.py``)::
 
@@ -16,6 +16,8 @@ Every transaction is a block of its own and may use the protocol's cap of 2**24 
 as on any chain, and raises :class:`Reverted`. What a test does to ``chain`` is undone after it; what a module or the
 session shares goes into a fixture that takes ``session_chain``. A test that uses a double carries the marker ``node``:
 doubles are compiled here, and kept under ``.cache`` until their sources change.
+
+The EVM is revm, or py-evm where ``GRAMERCY_TEST_EVM=py-evm``; ``test_evms.py`` holds that both do the same.
 """
 
 from __future__ import annotations
@@ -27,41 +29,33 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from eth.constants import GENESIS_PARENT_HASH
-from eth.exceptions import Revert
-from eth.vm.forks.prague import PragueVM
-from eth.vm.forks.prague.state import PragueState
-from eth.vm.spoof import SpoofTransaction
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from eth_tester import EthereumTester, PyEVMBackend
 from eth_typing import ChecksumAddress
-from eth_utils.address import to_canonical_address, to_checksum_address
 from hexbytes import HexBytes
-from web3 import EthereumTesterProvider, Web3
+from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractFunction
-from web3.datastructures import AttributeDict
-from web3.types import TxParams, TxReceipt
+from web3.types import TxReceipt
 
 from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS
-from market.chain.devnet_precompiles import FastCurveComputation
 from scripts import compile_contracts
-from tests.evm import quicken
+from tests.contracts.encoding import calldata, returned
+from tests.contracts.node import BLOCK_GAS_LIMIT, CHAIN_ID, EXECUTION_GAS, Node, Reverted, keys
+from tests.contracts.pyevm_node import PyEvmNode
+from tests.contracts.revm_node import RevmNode
 
 ROOT = Path(__file__).resolve().parents[2]
 DOUBLES = ROOT / "tests" / "contracts" / "doubles"
 CACHE = ROOT / ".cache" / "doubles"
+EVM_VARIABLE = "GRAMERCY_TEST_EVM"
+"""Environment variable: the EVM of a chain that is not told, ``revm`` or ``py-evm``."""
 TRANSACTION_GAS_CAP = 1 << 24
 """The most gas that one transaction may use (EIP-7825)."""
-GENESIS_TIME = 4_000_000_000  # beyond any wall clock, which py-evm would otherwise mix in
-ACCOUNTS = 80
-_BLOCK_GAS_LIMIT = 40_000_000
-_EXECUTION_GAS = 1 << 27
 
 
 def _registered(contracts: Iterable[str], first: int) -> list[ChecksumAddress]:
@@ -75,14 +69,6 @@ REGISTRY = (
 """Where the contracts of rules and scores lie on every chain, in the order of their tables."""
 
 
-class Reverted(Exception):
-    """A call or transaction that failed; ``data`` is what the contract gave, empty if it ran out of gas or trapped."""
-
-    def __init__(self, data: bytes, reason: str) -> None:
-        super().__init__(reason)
-        self.data = data
-
-
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A decoded refusal: the error's name and its fields by their names."""
@@ -94,30 +80,30 @@ class Refusal:
 class Chain:
     """One in-process chain under Prague rules, with funded accounts; see the module's docstring."""
 
-    def __init__(self, *, own_curve: bool = False) -> None:
-        """Start a chain; ``own_curve`` has py-evm itself do BN254, seconds a pairing, not the devnet's kernel."""
-        quicken()
-        genesis = PyEVMBackend.generate_genesis_params({"timestamp": GENESIS_TIME, "gas_limit": _BLOCK_GAS_LIMIT})
-        accounts = PyEVMBackend.generate_genesis_state(num_accounts=ACCOUNTS) | _rules_and_scores()
-        self._backend = _Backend(genesis, accounts, ((0, PragueVM if own_curve else _FastCurveVM),))
-        tester = EthereumTester(self._backend)
-        self.w3 = Web3(EthereumTesterProvider(tester))
-        self._tester = tester
-        self.accounts: Sequence[ChecksumAddress] = self.w3.eth.accounts
-        self.chain_id = self.w3.eth.chain_id
+    def __init__(self, *, evm: str | None = None, own_curve: bool = False) -> None:
+        """Start a chain on ``revm`` or ``py-evm``, by default as the environment says.
+
+        ``own_curve`` has py-evm do BN254 itself, seconds a pairing, instead of by the devnet's kernel.
+        """
+        evm = "py-evm" if own_curve else evm or os.environ.get(EVM_VARIABLE, "revm")
+        contracts = _rules_and_scores()
+        self._node: Node = RevmNode(contracts) if evm == "revm" else PyEvmNode(contracts, own_curve=own_curve)
+        self.w3 = self._node.w3
+        self.accounts: Sequence[ChecksumAddress] = tuple(keys())
+        self.chain_id = CHAIN_ID
 
     # -- time -----------------------------------------------------------------------------------------------------
 
     @property
     def now(self) -> int:
         """The chain time, in seconds, at which calls run and the next transaction is mined."""
-        return int(self._backend.chain.header.timestamp)
+        return self._node.now
 
     def travel_to(self, timestamp: int) -> None:
         """Make ``timestamp`` the chain's time; it never runs backwards."""
         if timestamp < self.now:
             raise ValueError(f"chain time is {self.now} already")
-        self._backend.chain.set_header_timestamp(timestamp)
+        self._node.travel_to(timestamp)
 
     # -- contracts ------------------------------------------------------------------------------------------------
 
@@ -147,8 +133,9 @@ class Chain:
             If it fails.
 
         """
-        fields = {"from": sender or self.accounts[0], "value": value, "gas": _BLOCK_GAS_LIMIT}
-        return function.call(cast(TxParams, fields))
+        data = calldata(function)
+        answer = self._node.call(sender or self.accounts[0], function.address, data, value, BLOCK_GAS_LIMIT)
+        return returned(function, answer)
 
     def send(
         self,
@@ -166,30 +153,28 @@ class Chain:
             If it fails; it is mined all the same.
 
         """
-        settled = {"gas": gas, "maxFeePerGas": 0, "maxPriorityFeePerGas": 0, "chainId": self.chain_id, "value": 0}
-        built = function.build_transaction(cast(TxParams, settled))  # asks the chain for nothing that is given
-        sent = {"to": built["to"], "data": built["data"], "gas": gas}
-        return self.send_raw(sent, sender=sender, value=value)
+        if isinstance(function, ContractConstructor):
+            to, data = None, bytes(HexBytes(function.data_in_transaction))
+        else:
+            to, data = function.address, calldata(function)
+        return self._node.mine(sender or self.accounts[0], to, data, value, gas)
 
     def send_raw(self, transaction: Mapping[str, Any], *, sender: str | None = None, value: int = 0) -> TxReceipt:
         """Mine a transaction given by ``to`` and ``data``, as :meth:`send`; a plain transfer needs ``to`` only."""
-        complete = {"gas": TRANSACTION_GAS_CAP, **transaction}
-        return self._backend.mine(complete | {"from": sender or self.accounts[0], "value": value})
+        data, gas = bytes(HexBytes(transaction.get("data", b""))), transaction.get("gas", TRANSACTION_GAS_CAP)
+        return self._node.mine(sender or self.accounts[0], transaction["to"] or None, data, value, gas)
 
-    def execute(self, code: bytes, data: bytes, *, gas: int = _EXECUTION_GAS) -> tuple[bool, bytes, int]:
+    def execute(self, code: bytes, data: bytes, *, gas: int = EXECUTION_GAS) -> tuple[bool, bytes, int]:
         """Run deployed code without an account or a transaction: success, output and gas of the execution alone."""
-        vm = self._backend.chain.get_vm(self._backend.chain.header)
-        nobody = bytes(19) + b"\xff"
-        computation = vm.execute_bytecode(nobody, 0, gas, nobody, nobody, 0, data, code)
-        return not computation.is_error, bytes(computation.output), computation.get_gas_used()
+        return self._node.execute(code, data, gas)
 
     def balance(self, address: str) -> int:
         """Return an account's balance in wei."""
-        return self.w3.eth.get_balance(Web3.to_checksum_address(address))
+        return self._node.balance(address)
 
     def signer(self, account: str) -> LocalAccount:
         """Return the key of one of :attr:`accounts`."""
-        signer: LocalAccount = Account.from_key(self._backend._key_lookup[to_canonical_address(account)].to_bytes())
+        signer: LocalAccount = Account.from_key(keys()[Web3.to_checksum_address(account)].to_bytes())
         return signer
 
     # -- undoing --------------------------------------------------------------------------------------------------
@@ -197,15 +182,8 @@ class Chain:
     @contextmanager
     def undone(self) -> Iterator[Chain]:
         """Undo at the end whatever happens to the chain inside; nests."""
-        chain = self._backend.chain
-        before = chain.header
-        parent = chain.get_block_header_by_hash(before.parent_hash)
-        try:
+        with self._node.undone():
             yield self
-        finally:
-            if chain.header.parent_hash != before.parent_hash:
-                chain.chaindb._set_as_canonical_chain_head(chain.chaindb.db, parent, GENESIS_PARENT_HASH)
-            chain.header = before
 
 
 @contextmanager
@@ -250,17 +228,12 @@ def _asks(abi: list[dict[str, Any]]) -> bool:
     return [parameter["name"] for parameter in inputs][-2:] == ["ruleContracts", "scoreContracts"]
 
 
-def _rules_and_scores() -> dict[bytes, dict[str, Any]]:
-    """Return the genesis accounts of rules and scores: they are pure, so that their code is all there is to them."""
+def _rules_and_scores() -> dict[bytes, bytes]:
+    """Return the code of rules and scores by their addresses: they are pure, so that it is all there is to them."""
     names = (*RULE_CONTRACTS.values(), *SCORE_CONTRACTS.values())
     places = (address for group in REGISTRY for address in group)
     return {
-        bytes.fromhex(address[2:]): {
-            "balance": 0,
-            "nonce": 1,
-            "code": bytes.fromhex(_published(name)["deployedBytecode"][2:]),
-            "storage": {},
-        }
+        bytes.fromhex(address[2:]): bytes.fromhex(_published(name)["deployedBytecode"][2:])
         for address, name in zip(places, names, strict=True)
     }
 
@@ -343,81 +316,3 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
         json.dump(content, file)
     os.replace(file.name, path)
-
-
-class _FastCurveState(PragueState):
-    computation_class = FastCurveComputation
-
-
-class _FastCurveVM(PragueVM):
-    _state_class = _FastCurveState
-
-
-class _Backend(PyEVMBackend):  # type: ignore[misc]
-    """eth-tester's backend without its checks; keeps the revert data, and calls at the time of the block to come."""
-
-    @cached_property
-    def _key_lookup(self) -> dict[bytes, Any]:
-        """Return the keys of the accounts, which the base class derives twice for every transaction."""
-        found: dict[bytes, Any] = super()._key_lookup
-        return found
-
-    def mine(self, transaction: Mapping[str, Any]) -> TxReceipt:
-        """Mine a block of one transaction; return the receipt as web3 does, or raise what made it fail."""
-        sender, header = to_canonical_address(transaction["from"]), self.chain.header
-        unsigned = self.chain.get_transaction_builder().new_unsigned_dynamic_fee_transaction(
-            chain_id=self.chain.chain_id,
-            nonce=self.chain.get_vm(header).state.get_nonce(sender),
-            max_priority_fee_per_gas=0,
-            max_fee_per_gas=header.base_fee_per_gas,
-            gas=transaction["gas"],
-            to=to_canonical_address(transaction["to"]) if transaction["to"] else b"",
-            value=transaction["value"],
-            data=bytes(HexBytes(transaction.get("data", b""))),
-            access_list=(),
-        )
-        signed = unsigned.as_signed_transaction(self._key_lookup[sender])
-        _, receipt, computation = self.chain.apply_transaction(signed)
-        block = self.chain.mine_block(coinbase=bytes(20), mix_hash=bytes(32), blob_gas_used=0)
-        if computation.is_error:
-            raise _reverted(computation)
-        created = None if signed.to else to_checksum_address(computation.msg.storage_address)
-        return _receipt(
-            receipt, {"blockNumber": block.number, "blockHash": block.hash, "transactionHash": signed.hash}, created
-        )
-
-    def call(self, transaction: dict[str, Any], block_number: object = "latest") -> bytes:
-        unsigned = self._get_normalized_and_unsigned_evm_transaction(
-            {"gas": _BLOCK_GAS_LIMIT, **transaction, "max_fee_per_gas": 0, "max_priority_fee_per_gas": 0}
-        )
-        header = self.chain.header.copy(base_fee_per_gas=0)
-        state = self.chain.get_vm(header).state
-        computation = state.apply_transaction(SpoofTransaction(unsigned, from_=transaction["from"]))
-        if computation.is_error:
-            raise _reverted(computation)
-        return bytes(computation.output)
-
-
-def _reverted(computation: Any) -> Reverted:
-    data = bytes(computation.output) if isinstance(computation.error, Revert) else b""
-    return Reverted(data, f"{type(computation.error).__name__} {computation.error}")
-
-
-def _receipt(receipt: Any, place: dict[str, Any], created: str | None) -> TxReceipt:
-    """Return the receipt of the only transaction of a block as web3 gives it."""
-    place = {key: HexBytes(value) if isinstance(value, bytes) else value for key, value in place.items()}
-    place["transactionIndex"] = 0
-    logs = [
-        AttributeDict(
-            {
-                **place,
-                "address": to_checksum_address(log.address),
-                "topics": [HexBytes(topic.to_bytes(32)) for topic in log.topics],
-                "data": HexBytes(log.data),
-                "logIndex": at,
-            }
-        )
-        for at, log in enumerate(receipt.logs)
-    ]
-    told = {**place, "status": 1, "gasUsed": receipt.gas_used, "contractAddress": created, "logs": logs}
-    return cast(TxReceipt, told)

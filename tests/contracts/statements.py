@@ -44,6 +44,7 @@ def statement(
             "market": _checksummed((1).to_bytes(20, "big")),
             "jobId": 1,
             "round": 1,
+            "aggregator": _checksummed((2).to_bytes(20, "big")),
             "rule": word(rules.rule),
             "score": word(rules.score),
             "byzantine": rules.byzantine,

@@ -29,7 +29,7 @@ def test_a_failed_transaction_is_mined_and_raises_what_the_contract_gave(chain: 
 
 def test_running_out_of_gas_has_no_name(chain: Chain, market: Contract) -> None:
     with pytest.raises(Reverted, match="Out") as failure:
-        chain.send(market.functions.openRound(7), gas=21_300)
+        chain.send(market.functions.openRound(7), gas=21_600)
     assert failure.value.data == b""
     assert decode_refusal(failure.value).name == ""
 

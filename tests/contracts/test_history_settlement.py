@@ -55,6 +55,7 @@ def posted(chain: Chain, statement: Statement) -> dict[str, Any]:
             "market": address(gram.round_id.market),
             "jobId": gram.round_id.job_id,
             "round": gram.round_id.number,
+            "aggregator": address(gram.aggregator),
             "rule": id_word(rules.rule),
             "score": id_word(rules.score),
             "byzantine": rules.byzantine,

@@ -159,6 +159,7 @@ def _played(job: Job, srs: Srs, past: Past) -> Proven:
     layout = Layout(n, reference=True, previous=True, history=bool(past.sums))
     statement = GramStatement(
         round_id=RoundId(job.scene.chain.chain_id, bytes.fromhex(job.scene.market.address[2:]), job.id, 2),
+        aggregator=bytes.fromhex(job.scene.aggregators[0][2:]),
         rules=job.terms.round_rules,
         scale_exponent=EXPONENT,
         trainers=addresses,

@@ -1,8 +1,6 @@
-"""nameAggregator: each trainer adds one who may settle anew, for as long as it stays; who was slashed stays away."""
+"""nameAggregator: each trainer adds one who may settle, for as long as it stays; who was slashed stays away."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import pytest
 from web3.contract import Contract
@@ -10,7 +8,7 @@ from web3.contract import Contract
 from market.domain import NATIVE_COIN, AggregatorNamed, TrainerLeft, TrainerSlashed
 from tests.contracts.harness import refused
 from tests.contracts.job import Job
-from tests.contracts.labels import cid, stranger
+from tests.contracts.labels import stranger
 from tests.contracts.scenario import Scene
 
 BOND = 500
@@ -55,22 +53,33 @@ def test_whom_a_trainer_names_settles_anew_with_a_bond_like_others(scene: Scene,
     scene.check()
 
 
-def test_whom_only_trainers_name_takes_no_first_settlement(scene: Scene, job: Job) -> None:
-    """Whoever copies an honest settlement on its way, proof and all, would publish nothing and have the bond back."""
+def test_whom_only_trainers_name_settles_first_too(scene: Scene, job: Job) -> None:
     named = scene.outsider
+    job.name(scene.trainers[0], named)
+    job.open_and_commit(scene.trainers[:6])
+    with refused("Market_InsufficientBalance", account=named):
+        job.attempt(job.calls.settle(1, job.settlement()), named)
+    job.deposit_bond(named)
+    job.settle(sender=named)
+    scene.check()
+
+
+def test_without_the_reference_only_the_owners_aggregators_settle_first(scene: Scene) -> None:
+    """To them alone it is sealed: others, in league with whom it exposes, would say that it cannot be opened."""
+    job, named = scene.create(reference=True, byzantine=1, rounds=3), scene.outsider
+    job.join_all(6)
     for trainer in scene.trainers[:6]:
         job.name(trainer, named)
-    for aggregator in (named, scene.aggregators[0]):
-        job.deposit_bond(aggregator)
+    job.commit_reference()
     job.open_and_commit(scene.trainers[:6])
-    honest = job.settlement()
-    copied = replace(honest, aggregate_root=b"\x11" * 32, aggregate_cid=cid("nothing there"))
-    for settlement in (copied, honest):
-        with refused("Market_NotAggregator", jobId=job.id, caller=named):
-            job.attempt(job.calls.settle(1, settlement), named)
-    job.settle(honest)
-    with refused("Market_NotSuperset"):
-        job.attempt(job.calls.settle(1, copied), named)
+    with refused("Market_NoReference", jobId=job.id, round=1):
+        job.attempt(job.calls.settle(1, job.settlement(reference=False)), named)
+    with scene.undone():
+        job.settle(sender=named)
+    job.settle(job.settlement(excluded=[2], reference=False))
+    job.settle(job.settlement(reference=False), sender=named)  # anew: another has said that it cannot be opened
+    assert job.latest.settled is not None
+    assert job.latest.settled.aggregator == named
     scene.check()
 
 

@@ -14,7 +14,7 @@ from web3.contract import Contract
 from market.domain import Phase, Settlement
 from tests.contracts.harness import artifact, refused
 from tests.contracts.job import Job
-from tests.contracts.labels import commitment, point
+from tests.contracts.labels import cid, commitment, point
 from tests.contracts.scenario import Scene
 from tests.contracts.views import aggregate_claim, statement
 
@@ -29,8 +29,9 @@ def _argument_type(function: str) -> str:
     return get_abi_input_types(found)[0]
 
 
-def _proof(job: Job, settlement: Settlement) -> bytes:
-    return bytes(Web3.keccak(encode([_argument_type("verify")], [statement(job, settlement)])))
+def _proof(job: Job, settlement: Settlement, aggregator: str | None = None) -> bytes:
+    told = statement(job, settlement, aggregator or job.scene.aggregators[0])
+    return bytes(Web3.keccak(encode([_argument_type("verify")], [told])))
 
 
 def _evidence(job: Job) -> bytes:
@@ -92,6 +93,18 @@ def test_every_figure_is_bound(scene: Scene, binding: Contract) -> None:
         changed: Settlement = replace(honest, **change)
         with refused("Binding_WrongProof"):
             job.attempt(job.calls.settle(1, changed, proof), scene.aggregators[0])
+
+
+def test_a_proof_serves_only_the_aggregator_that_it_names(scene: Scene, binding: Contract) -> None:
+    """A settlement copied on its way, with an aggregate that there is not, would cost the job the round's model."""
+    job = _settling(scene, binding)
+    honest, (author, copier) = job.settlement(), scene.aggregators
+    proof = _proof(job, honest, author)
+    copied = replace(honest, aggregate_root=b"\x11" * 32, aggregate_cid=cid("nothing there"))
+    with refused("Binding_WrongProof"):
+        job.attempt(job.calls.settle(1, copied, proof), copier)
+    job.settle(honest, sender=author, proof=proof)
+    scene.check()
 
 
 def _dressed(settlement: Settlement, job: Job) -> Settlement:
@@ -176,7 +189,7 @@ def test_evidence_is_not_replayed_against_another_settlement(scene: Scene, bindi
     }
     for other, sender in ((twin, scene.aggregators[0]), (job, scene.aggregators[1])):
         again: Settlement = replace(other.settlement(), **same)
-        other.settle(again, sender=sender, proof=_proof(other, again))
+        other.settle(again, sender=sender, proof=_proof(other, again, sender))
         with refused("Binding_WrongEvidence"):
             other.attempt(other.calls.challenge(other.number, evidence), scene.outsider)
         other.attempt(other.calls.challenge(other.number, _evidence(other)), scene.outsider)

@@ -93,8 +93,8 @@ def round_view(job: JobState, number: int) -> tuple[Any, ...]:
     )
 
 
-def statement(job: Job, settlement: Settlement) -> tuple[Any, ...]:
-    """Return IProofVerifier.Statement as the market must put it for a settlement of the latest round."""
+def statement(job: Job, settlement: Settlement, aggregator: str) -> tuple[Any, ...]:
+    """Return IProofVerifier.Statement as the market must put it when ``aggregator`` settles the latest round."""
     included = [commit for commit in job.latest.commits if settlement.included >> commit.index & 1]
     terms, chain, reference = job.terms, job.scene.chain, settlement.reference
     words = [commit.commitment for commit in included]
@@ -103,7 +103,7 @@ def statement(job: Job, settlement: Settlement) -> tuple[Any, ...]:
         words.append(job.latest.reference.commitment)
     words += [] if job.previous is None else [job.previous]
     gram = (
-        *(chain.chain_id, job.scene.market.address, job.id, job.number),
+        *(chain.chain_id, job.scene.market.address, job.id, job.number, aggregator),
         *(encode_id(terms.rule), encode_id(terms.score), terms.byzantine, terms.dimension),
         *(terms.bits, terms.headroom_bits, job.latest.opened.scale_exponent, job.latest.budget),
         *(terms.floor_bps, terms.cap_bps, reference, job.previous is not None, bool(settlement.history)),

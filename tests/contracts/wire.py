@@ -95,6 +95,7 @@ def gram_values(gram: GramStatement) -> Any:
     place, rules = gram.round_id, gram.rules
     return (
         *(place.chain_id, Web3.to_checksum_address(place.market), place.job_id, place.number),
+        Web3.to_checksum_address(gram.aggregator),
         *(id_word(rules.rule), id_word(rules.score), rules.byzantine, rules.dimension),
         *(rules.bits, rules.headroom_bits, gram.scale_exponent, rules.budget),
         *(rules.floor_bps, rules.cap_bps, gram.reference, gram.previous, gram.history),
@@ -124,11 +125,12 @@ def _statement(values: Any) -> Statement:
 
 def _gram_statement(values: Any, *, reference: bool = False) -> GramStatement:
     """Return the statement; that its job has a reference, the statement itself does not say."""
-    (chain_id, market, job_id, number, rule, score, byzantine, dimension, bits, headroom_bits) = values[:10]
-    scale_exponent, budget, floor_bps, cap_bps, has_reference, previous, history = values[10:17]
-    trainers, stakes, commitments, gram = values[17:]
+    (chain_id, market, job_id, number, aggregator, rule, score, byzantine, dimension, bits) = values[:10]
+    headroom_bits, scale_exponent, budget, floor_bps, cap_bps, has_reference, previous, history = values[10:18]
+    trainers, stakes, commitments, gram = values[18:]
     return GramStatement(
         round_id=RoundId(chain_id, bytes.fromhex(market[2:]), job_id, number),
+        aggregator=bytes.fromhex(aggregator[2:]),
         rules=RoundRules(
             *(_name(rule), _name(score), byzantine, dimension, bits, headroom_bits, budget),
             reference=reference,

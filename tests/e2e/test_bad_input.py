@@ -608,7 +608,11 @@ def test_a_hostile_aggregators_words_are_shown_as_words(stage: Stage) -> None:
     aggregator = stage.aggregator()
     reasons = {state.commits[4].trainer: "[/bold] [red]accepted[/red] \x1b[2J\x07"}
     prepared = prepare_settlement(
-        aggregator.gatherer.inputs(state), aggregator.job.srs, aggregator.gatherer.gather(state).opened[:4], reasons
+        aggregator.gatherer.inputs(state),
+        aggregator.job.srs,
+        aggregator.gatherer.gather(state).opened[:4],
+        reasons,
+        aggregator.address,
     )
     put_bytes(stage.storage, prepared.aggregate)
     aggregator.job.market.settle_round(1, 1, prepared.settlement, prepared.proof)

@@ -360,7 +360,7 @@ def test_the_settlement_and_its_cost_are_read_back(stage: Stage, trainers: list[
     assert recorded.settlement == state.settled.settlement
     assert recorded.aggregator == stage.actor("aggregator").address
     inputs = auditing.inputs_of(stage.observed(), state)
-    assert recorded.statement == inputs.statement(state.included, recorded.settlement)
+    assert recorded.statement == inputs.statement(state.included, recorded.settlement, recorded.aggregator)
     statement, proof = recorded.statement.gram, recorded.proof
     gas = verification_gas(client, stage.verifier, statement, proof)
     assert 200_000 < gas < client.settlement_gas(1, 1)
@@ -378,7 +378,9 @@ def publish_another_file(stage: Stage, trainers: list[Trainer]) -> None:
     aggregator = stage.aggregator()
     state = aggregator.job.state.rounds[0]
     opened = aggregator.gatherer.gather(state).opened
-    prepared = prepare_settlement(aggregator.gatherer.inputs(state), aggregator.job.srs, opened, {})
+    prepared = prepare_settlement(
+        aggregator.gatherer.inputs(state), aggregator.job.srs, opened, {}, aggregator.address
+    )
     weights = prepared.settlement.weights
     aggregate = weighted_sum([update.entries for update in opened], weights)
     aggregate[300] += 1
@@ -408,7 +410,9 @@ def settle_an_entry_out_of_range(stage: Stage, trainers: list[Trainer]) -> None:
     aggregator = stage.aggregator()
     state = aggregator.job.state.rounds[0]
     opened = [*aggregator.gatherer.gather(state).opened, OpenedUpdate(state.commits[-1], entries, blinding)]
-    prepared = prepare_settlement(aggregator.gatherer.inputs(state), aggregator.job.srs, opened, {})
+    prepared = prepare_settlement(
+        aggregator.gatherer.inputs(state), aggregator.job.srs, opened, {}, aggregator.address
+    )
     aggregator.job.market.settle_round(1, 1, prepared.settlement, prepared.proof)
     put_bytes(stage.storage, prepared.aggregate)
 

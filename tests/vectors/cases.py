@@ -145,6 +145,7 @@ def _rules(case: dict[str, Any]) -> RoundRules:
 def _proof_case(case: dict[str, Any]) -> ProofCase:
     statement = GramStatement(
         round_id=_round_id(case),
+        aggregator=bytes.fromhex(case["aggregator"]),
         rules=_rules(case),
         scale_exponent=case["scale_exponent"],
         trainers=tuple(bytes.fromhex(trainer) for trainer in case["trainers"]),

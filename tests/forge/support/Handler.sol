@@ -331,7 +331,7 @@ contract Handler is Books {
     function _settle(uint256 id, uint256 left, uint256 who, uint256 pay) private {
         uint32 number = market.job(id).round;
         IMarket.Round memory r = market.round(id, number);
-        address by = r.settled ? [aggregator, second, third][who % 3] : [aggregator, second][who % 2];
+        address by = [aggregator, second, third][who % 3];
         uint256 included = _choice(id, number, left, r);
         if (included == 0 || !market.isAggregator(id, by)) return;
         IMarket.JobTerms memory t = market.terms(id);

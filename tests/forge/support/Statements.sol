@@ -7,12 +7,13 @@ import {Scene} from "./Scene.sol";
 
 /// @title What the market has to tell a verifier, put together from its views and from what was settled.
 abstract contract Statements is Scene {
-    function statementOf(uint256 id, uint32 number, IMarket.Settlement memory s)
+    function statementOf(uint256 id, uint32 number, IMarket.Settlement memory s, address by)
         internal
         view
         returns (IProofVerifier.Statement memory q)
     {
         _fill(q.gram, id, number);
+        q.gram.aggregator = by;
         q.gram.hasReference = s.included & REFERENCE_BIT != 0;
         q.gram.history = s.history.length != 0;
         q.gram.gram = s.gram;

@@ -30,15 +30,29 @@ contract SettleRoundTest is Statements {
         market.settleRound(id, 1, s, PROOF);
     }
 
-    function test_WhenOnlyTrainersNamedTheCaller() external {
+    function test_WhenATrainerNamedTheCaller() external {
+        _names(3, third);
+        settle(id, 1, 31, third);
+        vm.assertEq(market.round(id, 1).settledBy, third, "settledBy");
+    }
+
+    function test_GivenAReferenceAndOnlyTrainersNamedTheCaller_WhenTheReferenceIsLeftOut() external {
+        id = _secondRound(true);
         for (uint256 i = 0; i < 5; ++i) {
             _names(i, third);
         }
         putDown(id, third);
-        IMarket.Settlement memory s = settlement(id, 1, 31);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.Market_NotAggregator.selector, id, third));
+        IMarket.Settlement memory s = settlement(id, 2, 31);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.Market_NoReference.selector, id, 2));
         vm.prank(third);
-        market.settleRound(id, 1, s, PROOF);
+        market.settleRound(id, 2, s, PROOF);
+    }
+
+    function test_GivenAReferenceAndOnlyTrainersNamedTheCaller_WhenTheReferenceIsIncluded() external {
+        id = _secondRound(true);
+        _names(3, third);
+        settle(id, 2, 31 | REFERENCE_BIT, third);
+        vm.assertEq(market.round(id, 2).settledBy, third, "settledBy");
     }
 
     function test_WhenTheOwnerAndATrainerNamedTheCaller() external {
@@ -309,7 +323,7 @@ contract SettleRoundTest is Statements {
         vm.warp(end - 1);
         IMarket.Settlement memory s = settlement(id, 1, 31);
         s.payouts[1] = 0;
-        verifier.expectStatement(statementOf(id, 1, s));
+        verifier.expectStatement(statementOf(id, 1, s, aggregator));
         vm.expectEmit(address(market));
         emit IMarket.SettlementReplaced(id, 1, second, 414);
         vm.expectEmit(address(market));
@@ -334,6 +348,16 @@ contract SettleRoundTest is Statements {
         settle(id, 1, 31, third);
         vm.assertEq(market.round(id, 1).settledBy, third, "settledBy");
         vm.assertEq(market.payoutOf(id, 1, trainer(3)).amount, 104, "payout");
+    }
+
+    function test_GivenASettlementInItsWindow_WhenMoreAreIncludedByWhomATrainerNamedAndNeitherIncludesTheReference()
+        external
+    {
+        id = _secondRound(true);
+        _names(3, third);
+        settle(id, 2, 23, aggregator);
+        settle(id, 2, 31, third);
+        vm.assertEq(market.round(id, 2).settledBy, third, "settledBy");
     }
 
     function test_GivenASettlementInItsWindow_WhenSlashesLeaveFewerThanAFirstSettlementNeeds() external {
@@ -425,7 +449,7 @@ contract SettleRoundTest is Statements {
     }
 
     function _settles(IMarket.Settlement memory s, uint32 number, uint256 paid) private {
-        IProofVerifier.Statement memory q = statementOf(id, number, s);
+        IProofVerifier.Statement memory q = statementOf(id, number, s, aggregator);
         verifier.expectStatement(q);
         vm.expectEmit(address(market));
         emit IMarket.RoundSettled(

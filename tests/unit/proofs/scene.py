@@ -140,6 +140,7 @@ def scene(
     points = tuple(commit(srs, u, h) for u, h in zip((*updates, *extras), blindings, strict=True))
     statement = GramStatement(
         round_id=RoundId(chain_id=31337, market=b"\x11" * 20, job_id=7, number=3),
+        aggregator=b"\x22" * 20,
         rules=RoundRules(
             *(rule, score, 0, d, bits, 2, 10**18),
             reference=job_reference or reference,

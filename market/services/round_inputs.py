@@ -90,9 +90,7 @@ class RoundInputs:
         """Return the whole statement of a posted settlement; errors as for :meth:`gram_statement`."""
         history = tuple((x, y) if (x, y) != (0, 0) else None for x, y in posted.history)
         return Statement(
-            gram=self.gram_statement(
-                commits, posted.gram, aggregator, reference=posted.reference, history=history
-            ),
+            gram=self.gram_statement(commits, posted.gram, aggregator, reference=posted.reference, history=history),
             weights=posted.weights,
             scores=posted.scores,
             payouts=posted.payouts,

@@ -117,9 +117,7 @@ def prepare_settlement(
     sums = inputs.advanced(commits) if history else None
     points = () if sums is None else sums.commitments
     memory = outcome.memory if sums is None else replace(outcome.memory, history=sums.carried)
-    statement = inputs.gram_statement(
-        commits, pack_products(products), aggregator, reference=reference, history=points
-    )
+    statement = inputs.gram_statement(commits, pack_products(products), aggregator, reference=reference, history=points)
     started = time.monotonic()
     proof = prove(
         srs,

@@ -224,11 +224,11 @@ def test_evidence_against_the_replaced_settlement_does_not_hit_the_new_one(scene
     job = scene.create(verifier=scene.chain.deploy("BindingVerifier").address)
     job.open_and_commit(job.join_all(6))
     partial = job.settlement(excluded=[1])
-    job.settle(partial, proof=_hash("verify", statement(job, partial)))
+    job.settle(partial, proof=_hash("verify", statement(job, partial, scene.aggregators[0])))
     evidence = _hash("verifyFault", aggregate_claim(job))
     job.attempt(job.calls.challenge(1, evidence), scene.outsider)
     whole = job.settlement()
-    job.settle(whole, sender=scene.aggregators[1], proof=_hash("verify", statement(job, whole)))
+    job.settle(whole, sender=scene.aggregators[1], proof=_hash("verify", statement(job, whole, scene.aggregators[1])))
     with refused("Binding_WrongEvidence"):
         job.attempt(job.calls.challenge(1, evidence), scene.outsider)
     job.attempt(job.calls.challenge(1, _hash("verifyFault", aggregate_claim(job))), scene.outsider)

@@ -378,9 +378,7 @@ def publish_another_file(stage: Stage, trainers: list[Trainer]) -> None:
     aggregator = stage.aggregator()
     state = aggregator.job.state.rounds[0]
     opened = aggregator.gatherer.gather(state).opened
-    prepared = prepare_settlement(
-        aggregator.gatherer.inputs(state), aggregator.job.srs, opened, {}, aggregator.address
-    )
+    prepared = prepare_settlement(aggregator.gatherer.inputs(state), aggregator.job.srs, opened, {}, aggregator.address)
     weights = prepared.settlement.weights
     aggregate = weighted_sum([update.entries for update in opened], weights)
     aggregate[300] += 1
@@ -410,9 +408,7 @@ def settle_an_entry_out_of_range(stage: Stage, trainers: list[Trainer]) -> None:
     aggregator = stage.aggregator()
     state = aggregator.job.state.rounds[0]
     opened = [*aggregator.gatherer.gather(state).opened, OpenedUpdate(state.commits[-1], entries, blinding)]
-    prepared = prepare_settlement(
-        aggregator.gatherer.inputs(state), aggregator.job.srs, opened, {}, aggregator.address
-    )
+    prepared = prepare_settlement(aggregator.gatherer.inputs(state), aggregator.job.srs, opened, {}, aggregator.address)
     aggregator.job.market.settle_round(1, 1, prepared.settlement, prepared.proof)
     put_bytes(stage.storage, prepared.aggregate)
 

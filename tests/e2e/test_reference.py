@@ -189,3 +189,27 @@ def test_a_hostile_reference_leaves_the_floor(stage: Stage, sign: int) -> None:
     assert state.settled.settlement.reference
     assert min(state.payouts.values()) > COIN // 2 // len(NAMES) * 0.8
     assert sum(state.payouts.values()) >= COIN // 2 - len(NAMES)
+
+
+def test_whom_only_trainers_named_leaves_a_reference_that_it_cannot_open_to_others(stage: Stage) -> None:
+    stage.create(**TERMS)
+    trainers = stage.joined(*NAMES)
+    for trainer in trainers:
+        trainer.name(stage.actor("ours").address)
+    ours = stage.aggregator(name="ours")
+    owner = owner_of(stage)
+    owner.prepare()
+    owner.job.refresh()
+    assert owner.step()
+    stage.open()
+    commits(stage, *trainers)
+    ours.job.refresh()
+    for _ in range(3):
+        assert not ours.step()
+    (told,) = stage.told.named("unsettleable")
+    assert told["reason"].startswith("Market_NoReference")
+    assert stage.cli("ours", "aggregator", "settle", 1, "--yes").code == 5
+    assert stage.aggregator().step()
+    settled = stage.observed().state.rounds[0].settled
+    assert settled is not None
+    assert settled.settlement.reference

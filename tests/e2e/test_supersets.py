@@ -16,13 +16,13 @@ import pytest
 from aggregator.bn254 import compress
 from aggregator.commitments import commit
 from market.domain import Phase, RoundSettled, UpdateCommitted
-from market.errors import InsufficientFunds
+from market.errors import ContractRefused, InsufficientFunds
 from market.rounds import RoundState
 from market.services.aggregator import Aggregator
 from market.services.audit import audit
 from market.services.balances import deposit
 from market.services.journal import Journal
-from market.services.settling import PreparedSettlement
+from market.services.settling import PreparedSettlement, prepare_settlement
 from market.services.trainer import Trainer, draw_blinding, open_round, recipients_of
 from market.services.updates import round_binding, seal_update
 from market.services.view import exclusions_of
@@ -368,8 +368,9 @@ def named_by(stage: Stage, trainers: list[Trainer], name: str) -> Aggregator:
     return stage.aggregator(name=name)
 
 
-def test_whom_only_trainers_named_settles_no_round_first(stage: Stage) -> None:
-    stage.create(byzantine=1, min_trainers=5)
+def test_whom_only_trainers_named_settles_first_with_a_proof_of_its_own(stage: Stage) -> None:
+    """Another's proof serves it nothing: whoever copies a settlement on its way is refused."""
+    stage.create(byzantine=1, min_trainers=5, rounds=1, aggregator_bond=0)
     trainers = stage.joined(*NAMES, "eve")
     ours = named_by(stage, trainers, "ours")
     assert stage.observed().state.aggregators == (stage.actor("aggregator").address, ours.address)
@@ -377,17 +378,17 @@ def test_whom_only_trainers_named_settles_no_round_first(stage: Stage) -> None:
     state = stage.commit(*trainers)
     assert [told["recipients"] for told in stage.told.named("stored")] == [2] * 5
     stage.travel(state.opened.commit_end)
+    owners = stage.aggregator()
+    opened = owners.gatherer.gather(state).opened
+    theirs = prepare_settlement(owners.gatherer.inputs(state), owners.job.srs, opened, {}, owners.address)
+    with pytest.raises(ContractRefused) as refused:
+        ours.job.market.settle_round(1, 1, theirs.settlement, theirs.proof)
+    assert refused.value.details["error"] == "Gram_WrongProof"
     ours.job.refresh()
-    for _ in range(3):
-        assert not ours.step()
-    (told,) = stage.told.named("unsettleable")
-    assert told["reason"] == "only an aggregator whom the owner named settles a round first"
-    assert stage.told.named("gathered") == [], "it opens and proves nothing"
-    refused = stage.cli("ours", "aggregator", "settle", 1, "--yes")
-    assert refused.envelope["error"]["details"]["error"] == "Market_NotAggregator"
-    assert stage.aggregator().step()
-    ours.job.refresh()
-    assert not ours.step(), "the settlement is complete"
+    assert ours.step()
+    assert _settled(stage).aggregator == ours.address
+    owners.job.refresh()
+    assert not owners.settle_anew(stage.observed().state.rounds[0]), "the settlement is complete"
 
 
 def test_a_named_aggregator_opens_who_named_it_and_is_told_what_it_cannot_do(stage: Stage) -> None:

@@ -144,8 +144,8 @@ class Aggregator:
 
         A settlement that was prepared before, by this process or one that was killed, is sent as it was. Returns
         False, and does not try again, when so many payloads are unusable that the contract would refuse: another
-        aggregator may settle the round, or it becomes void and its budget stays in escrow. Nor, where only trainers have
-        named us, without a reference that the job has: the owner seals it to its own aggregators.
+        aggregator may settle the round, or it becomes void and its budget stays in escrow. Nor, where only trainers
+        have named us, without a reference that the job has: the owner seals it to its own aggregators.
 
         Raises
         ------
@@ -357,10 +357,14 @@ class Aggregator:
     def _record_name(self, state: RoundState) -> str:
         """Name a record by all that the settlement follows from, so that it never serves a reorganised round.
 
-        The stakes are part of it, which slashed trainers do not have, and so is the settlement whose place it takes.
+        The stakes are part of it, which slashed trainers do not have, and so are the round before, whose aggregate is a
+        row and whose memory is carried on, and the settlement whose place it takes.
         """
-        opened = state.opened
+        opened, before = state.opened, self.job.state.settled_before(state.number)
         digest = hashlib.sha256(f"{opened.commit_end} {opened.scale_exponent}".encode())
+        if before is not None and before.settled is not None:
+            posted = before.settled.settlement
+            digest.update(posted.aggregate_commitment + posted.next_memory_digest)
         if state.reference is not None:
             digest.update(state.reference.commitment)
         for commit in state.commits:

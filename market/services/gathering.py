@@ -228,8 +228,12 @@ class Gatherer:
             except _AWAITED as error:
                 awaited[own] = error
             except OutOfRange as error:
-                self._wrong[own] = error.message
-                self._keep_fault(state, own)
+                try:
+                    self._keep_fault(state, own)
+                except _AWAITED as missing:  # it is fetched once more, which can fail where the first time did not
+                    awaited[own] = missing
+                else:
+                    self._wrong[own] = error.message
             except NotForUs as error:
                 self._wrong[own] = error.message
                 self._not_ours.add(own)

@@ -8,7 +8,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from aggregator.bn254 import compress
 from aggregator.commitments import commit
 from market.domain import Phase, RoundSettled, UpdateCommitted
-from market.errors import ContractRefused, InsufficientFunds
+from market.errors import ContractRefused, InsufficientFunds, StorageUnavailable
 from market.rounds import RoundState
 from market.services.aggregator import Aggregator
 from market.services.audit import audit
@@ -584,6 +584,26 @@ def test_an_update_out_of_range_costs_its_trainer_the_stake(stage: Stage) -> Non
         aggregator.job.refresh()
     assert stage.told.named("withdrawn")[-1]["amount_wei"] == BOND + stake // 2, "the reward comes with the deposit"
     stage.all_leave(*trainers)
+
+
+@pytest.mark.slow
+def test_a_store_that_fails_between_two_fetches_saves_no_stake(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is out of range is fetched once more to be opened all the same."""
+    _, mal, state = with_an_update_out_of_range(stage, honest=5)
+    aggregator, fetched = stage.aggregator(), list[Cid]()
+    fetch = aggregator.job.storage.fetch
+
+    def failing(cid: Cid, sink: BinaryIO, *, max_bytes: int) -> int:
+        fetched.append(cid)
+        if fetched.count(cid) == 2 and cid.to_bytes() == state.commits[-1].cid:
+            raise StorageUnavailable("the store is away")
+        return fetch(cid, sink, max_bytes=max_bytes)
+
+    monkeypatch.setattr(aggregator.job.storage, "fetch", failing)
+    with pytest.raises(StorageUnavailable):
+        aggregator.step()
+    assert aggregator.step()
+    assert [told["trainer"] for told in stage.told.named("trainer-slashed")] == [mal.address]
 
 
 @pytest.mark.slow

@@ -24,6 +24,12 @@ class InternalError(GramercyError):
     code = "internal"
 
 
+class NotFound(InvalidInput):
+    """What was asked for is not there: no such market, job, round, account or entry."""
+
+    code = "not-found"
+
+
 class RoleFailed(GramercyError):
     """A role's process ended with an error, or did not end."""
 

@@ -167,6 +167,7 @@ class JobSummary(View):
     deadline: Seconds
     created: Seconds
     latest: RoundTimes | None
+    fault: str | None = Field(default=None, description="Why its events contradict the contract's rules, if they do")
 
 
 class Aggregator(View):
@@ -375,6 +376,38 @@ class EventView(View):
     account: Address | None
     amount: Amount | None
     text: str = Field(description="In words")
+
+
+class MarketStatus(View):
+    """How far one market has been read, and whether its chain answers."""
+
+    chain_id: int
+    market: Address
+    first_block: int
+    head: Head | None = Field(description="Null until a block was read")
+    events: int
+    caught_up: bool = Field(description="Whether the chain's newest block, as last asked, is the one read last")
+    failure: str | None = Field(description="Why the chain could not be read when last tried; null where it could")
+    failing_since: Seconds | None = Field(description="Wall clock")
+    fault: str | None = Field(description="Why its events contradict the contract's rules, if they do")
+
+
+class IndexStatus(View):
+    """The state of the whole index."""
+
+    version: int = Field(description="Grows with every change")
+    ready: bool = Field(description="Whether every market has been read up to its chain's newest block once")
+    markets: tuple[MarketStatus, ...]
+
+
+class Change(View):
+    """What changed, for those who watch."""
+
+    version: int
+    chain_id: int
+    market: Address
+    job_id: int | None
+    round: int | None
 
 
 Evidence.model_rebuild()

@@ -126,7 +126,8 @@ async def _http(request: Request, error: Exception) -> Response:
     )
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+def unexpected(request: Request, error: Exception) -> Response:
+    """Return the answer to a defect: it is logged, and shows nothing of the inside."""
     number = request.scope.get("gramercy.request_id")
     _LOG.error("request %s failed", number, exc_info=error)
     return problem(
@@ -144,4 +145,3 @@ def add_problems(app: FastAPI) -> None:
     app.add_exception_handler(GramercyError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)

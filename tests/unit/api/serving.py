@@ -1,0 +1,47 @@
+"""A server of the API on a free loopback port, as users have it, and clients of it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[socket.socket]:
+    """Give a socket that listens on a free loopback port."""
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """Serve an application in a thread; the value is its address."""
+    with listening() as made:
+        config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=2)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [made]})
+        thread.start()
+        try:
+            deadline = time.monotonic() + 10
+            while not server.started:
+                assert thread.is_alive(), "the server ended"
+                assert time.monotonic() < deadline
+                time.sleep(0.002)
+            yield f"http://127.0.0.1:{made.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextlib.contextmanager
+def client_of(app: FastAPI) -> Iterator[httpx.Client]:
+    """Serve an application and give a client of it."""
+    with serving(app) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        yield client

@@ -1,0 +1,74 @@
+"""Live changes: told as they are indexed, continued after a break, and never of somebody's private data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from market.api.watching import Watcher
+from tests.unit.api.fake_reader import CHAIN, MARKET, FakeReader, event_of
+
+
+def changes(lines: Iterator[str]) -> Iterator[dict[str, object]]:
+    """Yield the data of `change` events."""
+    for line in lines:
+        if line.startswith("data: "):
+            yield json.loads(line.removeprefix("data: "))
+
+
+def test_a_change_is_told_with_its_job_and_round(client: httpx.Client, reader: FakeReader) -> None:
+    with client.stream("GET", "/api/v1/stream") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-store"
+        lines = answer.iter_lines()
+        assert next(lines) == "retry: 2000"
+        reader.change(event_of(2, 60, "RoundSettled", 3))
+        told = next(one for one in changes(lines) if one["job_id"] is not None)
+    assert told == {"chain_id": CHAIN, "market": MARKET, "job_id": 2, "round": 3, "version": reader.version()}
+
+
+def test_who_missed_changes_is_told_so(client: httpx.Client, reader: FakeReader) -> None:
+    reader.change()
+    with client.stream("GET", "/api/v1/stream", headers={"Last-Event-ID": "0"}) as answer:
+        told = next(changes(answer.iter_lines()))
+    assert (told["job_id"], told["version"]) == (None, reader.version())
+
+
+@pytest.mark.parametrize("last", ["-1", "x", "9" * 400, "²"])
+def test_a_nonsensical_last_event_is_none(client: httpx.Client, last: str) -> None:
+    with client.stream("GET", "/api/v1/stream", headers={"Last-Event-ID": last.encode()}) as answer:
+        assert answer.status_code == 200
+        assert next(answer.iter_lines()) == "retry: 2000"
+
+
+def test_a_look_tells_new_events_oldest_first_and_once(reader: FakeReader) -> None:
+    watcher = Watcher(reader)
+    assert watcher.look() == []
+    reader.change(event_of(1, 70, "RoundOpened", 4))
+    reader.change(event_of(2, 71, "RoundOpened", 5))
+    (news,) = watcher.look()
+    assert [event.block for event in news.events] == [70, 71]
+    assert {(change.job_id, change.round) for change in news.changes} == {(1, 4), (2, 5)}
+    assert watcher.look() == []
+
+
+def test_a_new_head_alone_changes_the_market(reader: FakeReader) -> None:
+    watcher = Watcher(reader)
+    watcher.look()
+    reader.change()
+    (news,) = watcher.look()
+    assert [(change.job_id, change.round) for change in news.changes] == [(None, None)]
+    assert news.events == ()
+
+
+def test_a_reorganisation_changes_the_whole_market(reader: FakeReader) -> None:
+    reader.change(event_of(1, 70, "RoundOpened", 4))
+    watcher = Watcher(reader)
+    watcher.look()
+    reader.extra.clear()
+    reader.change(event_of(1, 69, "RoundOpened", 4))
+    (news,) = watcher.look()
+    assert [(change.job_id, change.round) for change in news.changes] == [(None, None)]

@@ -1,0 +1,160 @@
+"""Write evidence.json: settlements as a market logs them, proven, for the tests of the verification in the browser.
+
+``--check`` compares the committed file with what the Python core makes. ``--rows N PATH`` writes one settlement of N
+updates with every extra row, too large to commit: what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
+
+from eth_abi.abi import encode  # noqa: E402
+from eth_utils.crypto import keccak  # noqa: E402
+
+from aggregator.carried import EMPTY, Carried  # noqa: E402
+from scripts import compile_contracts  # noqa: E402
+from tests.contracts.wire import type_of, values_of  # noqa: E402
+from tests.unit.proofs.scene import SCALE_EXPONENT, Scene, scene  # noqa: E402
+
+FILE = Path(__file__).with_name("evidence.json")
+VERIFIER = "0x" + "33" * 20
+CID = bytes.fromhex("01551220") + bytes(range(32))
+Evidence = dict[str, Any]
+
+
+def evidence_cases() -> Iterator[Evidence]:
+    """Yield the cases of ``evidence.json``."""
+    yield evidence("multi-krum and shapley", scene(4, 5, srs_size=80))
+    yield evidence("a job's first round", scene(4, 6, srs_size=80), number=1)
+    yield evidence("every extra row, memories, a floor and a cap", _with_all(3, 5))
+    yield evidence("the default rule and score", _remembering("marginal-value", "shapley-reference"))
+    yield evidence("the reference row left out", _remembering("marginal-value", "leave-one-out", left_out=True))
+    for rule in ("mean", "nnm+multi-krum", "centred-clipping", "geometric-median", "fltrust"):
+        yield evidence(rule, scene(4, 7, srs_size=80, rule=rule, score="cosine", reference=True))
+    yield evidence("zero updates, an infinite aggregate", scene(3, 5, srs_size=80, zero=True, rule="foolsgold"))
+    yield evidence("ten updates", _remembering("marginal-value", "shapley-reference", n=10, d=60))
+
+
+def evidence(name: str, base: Scene, *, number: int = 3) -> Evidence:
+    """Return what an index would serve of a scene's settlement, with the scene's name."""
+    place = replace(base.statement.round_id, number=number)
+    base = replace(base, statement=replace(base.statement, round_id=place))
+    settled, gram = base.settled(), base.statement
+    types, topic = _event()
+    extra = 255 if gram.reference else 0
+    included = ((1 << gram.updates) - 1) | (1 << extra if extra else 0)
+    values = [
+        values_of("verify", settled),
+        (included, bytes(range(32)), CID, 4096),
+        base.prove(),
+        sum(settled.payouts),
+        1_900_000_000,
+    ]
+    rules, market = gram.rules, "0x" + place.market.hex()
+    topics = [topic, place.job_id.to_bytes(32, "big"), number.to_bytes(32, "big"), bytes(12) + gram.aggregator]
+    return {
+        "name": name,
+        "chain_id": place.chain_id,
+        "market": market,
+        "job_id": place.job_id,
+        "round": number,
+        "log": {
+            "address": market,
+            "topics": ["0x" + word.hex() for word in topics],
+            "data": "0x" + encode(types, values).hex(),
+            "block": 12,
+            "block_hash": "0x" + "44" * 32,
+            "tx": "0x" + "55" * 32,
+            "log_index": 0,
+        },
+        "terms": {
+            "verifier": VERIFIER,
+            "round_budget": str(rules.budget),
+            "byzantine": rules.byzantine,
+            "dimension": rules.dimension,
+            "bits": rules.bits,
+            "headroom_bits": rules.headroom_bits,
+            "scale_exponent": SCALE_EXPONENT,
+            "rule": rules.rule,
+            "score": rules.score,
+            "reference": rules.reference,
+            "floor_bps": rules.floor_bps,
+            "cap_bps": rules.cap_bps,
+        },
+        "verifier": VERIFIER,
+        "verifying_key": "0x" + b"".join(word.to_bytes(32, "big") for word in base.srs.key.words()).hex(),
+        "carried_before": "0x" + settled.witness.carried.hex(),
+    }
+
+
+def _with_all(n: int, d: int) -> Scene:
+    def played(*, previous: bool, memory: Carried) -> Scene:
+        return scene(
+            *(n, d),
+            srs_size=80,
+            rule="foolsgold",
+            score="reputation",
+            reference=True,
+            previous=previous,
+            memory=memory,
+            floor_bps=5_000,
+            cap_bps=30_000,
+        )
+
+    remembered = replace(played(previous=False, memory=EMPTY).outcome.memory, history=b"")
+    return played(previous=True, memory=remembered)
+
+
+def _remembering(rule: str, score: str, *, n: int = 5, d: int = 40, left_out: bool = False) -> Scene:
+    def played(*, previous: bool, reference: bool, memory: Carried) -> Scene:
+        return scene(
+            *(n, d),
+            srs_size=80,
+            rule=rule,
+            score=score,
+            job_reference=True,
+            reference=reference,
+            previous=previous,
+            memory=memory,
+            floor_bps=2_500,
+        )
+
+    first = played(previous=False, reference=True, memory=EMPTY)
+    return played(previous=True, reference=not left_out, memory=first.outcome.memory)
+
+
+def _event() -> tuple[list[str], bytes]:
+    abi = json.loads((compile_contracts.ARTIFACTS / "Market.json").read_text())["abi"]
+    (event,) = [entry for entry in abi if entry.get("name") == "RoundSettled"]
+    signature = f"RoundSettled({','.join(map(type_of, event['inputs']))})"
+    return [type_of(part) for part in event["inputs"] if not part["indexed"]], bytes(keccak(text=signature))
+
+
+def main() -> int:
+    """Write, or compare, the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--rows", nargs=2, metavar=("N", "PATH"))
+    arguments = parser.parse_args()
+    if arguments.rows:
+        n, path = arguments.rows
+        Path(path).write_text(json.dumps(evidence("largest", _with_all(int(n), 60))))
+        return 0
+    text = json.dumps({"cases": list(evidence_cases())}, indent=1) + "\n"
+    if arguments.check:
+        return int(FILE.read_text() != text)
+    FILE.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

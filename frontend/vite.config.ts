@@ -1,12 +1,10 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
+import { loadEnv } from 'vite'
 import { defineConfig } from 'vitest/config'
 
-/** Where `npm run dev` finds the API. */
-const api = process.env.GRAMERCY_API ?? 'http://127.0.0.1:8600'
-
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   plugins: [svelte()],
-  resolve: process.env.VITEST ? { conditions: ['browser'] } : {},
+  resolve: mode === 'test' ? { conditions: ['browser'] } : {},
   build: {
     outDir: '../market/api/bundle',
     emptyOutDir: true,
@@ -15,7 +13,10 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,
   },
-  worker: { format: 'es' },
-  server: { host: '127.0.0.1', proxy: { '/api': api } },
+  worker: { format: 'es' as const },
+  server: {
+    host: '127.0.0.1',
+    proxy: { '/api': loadEnv(mode, '.', 'GRAMERCY_').GRAMERCY_API ?? 'http://127.0.0.1:8420' },
+  },
   test: { include: ['tests/**/*.test.ts'], environment: 'node' },
-})
+}))

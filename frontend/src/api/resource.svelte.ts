@@ -1,5 +1,6 @@
 /** A read that a page shows: loading, its answer, its failure; read anew when the market changes. */
-import { connection, type Topic } from '../live/connection.svelte'
+import { connection } from '../live/connection.svelte'
+import type { Topic } from '../live/topics'
 import { readUrl } from './client'
 import { Problem } from './problem'
 

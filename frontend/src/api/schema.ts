@@ -304,6 +304,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream
+         * @description Changes as they are indexed (server-sent events `change`); `Last-Event-ID` continues where a stream broke.
+         */
+        get: operations["stream_stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/healthz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Healthz
+         * @description Whether the process answers.
+         */
+        get: operations["server_healthz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Metrics
+         * @description Metrics in Prometheus's text format.
+         */
+        get: operations["server_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Readyz
+         * @description Whether the database answers and every chain was asked lately; 503 otherwise.
+         */
+        get: operations["server_readyz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -563,6 +643,18 @@ export interface components {
             timestamp: number;
         };
         /**
+         * Health
+         * @description The process serves requests.
+         */
+        Health: {
+            /**
+             * Status
+             * @default ok
+             * @constant
+             */
+            status: "ok";
+        };
+        /**
          * JobDetail
          * @description A job with its terms and accounts.
          */
@@ -641,6 +733,11 @@ export interface components {
              * @example 1000000000000000000
              */
             escrow: string;
+            /**
+             * Fault
+             * @description Why its events contradict the contract's rules, if they do
+             */
+            fault?: string | null;
             /** Job Id */
             job_id: number;
             latest: components["schemas"]["RoundTimes"] | null;
@@ -729,6 +826,27 @@ export interface components {
              * @description Distinct trainers who ever joined
              */
             trainers: number;
+        };
+        /**
+         * MarketReadiness
+         * @description Whether one market's index is as new as its chain.
+         */
+        MarketReadiness: {
+            /** Block */
+            block: number;
+            /** Chain Block */
+            chain_block: number;
+            /** Chain Id */
+            chain_id: number;
+            /** Lag Seconds */
+            lag_seconds: number;
+            /**
+             * Market
+             * @example 0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf
+             */
+            market: string;
+            /** Ready */
+            ready: boolean;
         };
         /** Page[EventView] */
         Page_EventView_: {
@@ -884,6 +1002,18 @@ export interface components {
             topics: string[];
             /** Tx */
             tx: string;
+        };
+        /**
+         * Readiness
+         * @description Whether answers are current.
+         */
+        Readiness: {
+            /** Markets */
+            markets: components["schemas"]["MarketReadiness"][];
+            /** Ready */
+            ready: boolean;
+            /** Reason */
+            reason: string | null;
         };
         /**
          * RoundDetail
@@ -2059,6 +2189,122 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stream_stream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events `change` with a Change as data */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    server_healthz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    server_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+        };
+    };
+    server_readyz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
         };

@@ -2,9 +2,11 @@
 import { concerns, parseChange, type Change, type Topic } from './topics'
 
 const GATHER_MS = 400
+/** Of what may concern everything, such as new blocks. */
+const GATHER_MANY_MS = 2_000
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 30_000
-/** The server's heartbeats come more often than this. */
+/** Heartbeats, where the server tells them as events, come more often than this. */
 const SILENCE_MS = 45_000
 
 export type ConnectionState = 'connecting' | 'live' | 'lost'
@@ -37,7 +39,10 @@ export class Connection {
     const source = new EventSource(this.#url)
     this.#source = source
     source.addEventListener('open', () => this.#alive())
-    source.addEventListener('heartbeat', () => this.#alive())
+    source.addEventListener('heartbeat', () => {
+      this.#alive()
+      this.#listen()
+    })
     source.addEventListener('change', (event: MessageEvent<string>) => {
       this.#alive()
       const change = parseChange(event.data)
@@ -67,12 +72,15 @@ export class Connection {
     this.state = 'live'
     this.heard = Date.now()
     this.#wait = FIRST_RETRY_MS
-    clearTimeout(this.#silence)
-    this.#silence = setTimeout(() => this.#lost(), SILENCE_MS)
     if (this.#gap) {
       this.#gap = false
-      for (const watcher of this.#watchers) this.#schedule(watcher)
+      for (const watcher of this.#watchers) this.#schedule(watcher, GATHER_MS)
     }
+  }
+
+  #listen(): void {
+    clearTimeout(this.#silence)
+    this.#silence = setTimeout(() => this.#lost(), SILENCE_MS)
   }
 
   #lost(): void {
@@ -84,14 +92,15 @@ export class Connection {
   }
 
   #tell(change: Change): void {
-    for (const watcher of this.#watchers) if (concerns(watcher.topic, change)) this.#schedule(watcher)
+    const wait = change.job_id === null ? GATHER_MANY_MS : GATHER_MS
+    for (const watcher of this.#watchers) if (concerns(watcher.topic, change)) this.#schedule(watcher, wait)
   }
 
-  #schedule(watcher: Watcher): void {
+  #schedule(watcher: Watcher, wait: number): void {
     watcher.timer ??= setTimeout(() => {
       watcher.timer = undefined
       watcher.tell()
-    }, GATHER_MS)
+    }, wait)
   }
 }
 

@@ -12,7 +12,7 @@ export class Markets {
   #offsets = new Map<string, ChainOffset>()
 
   constructor() {
-    this.list = resource<Page<Market>>(() => '/api/v1/markets?limit=200', { topic: () => ({}) })
+    this.list = resource<Page<Market>>(() => '/api/v1/markets', { topic: () => ({}) })
     $effect(() => {
       const timer = setInterval(() => this.list.reload(), POLL_MS)
       return () => clearInterval(timer)

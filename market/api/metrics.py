@@ -40,6 +40,10 @@ class Metrics:
         if not path.endswith("/stream"):
             self.seconds.labels(path).observe(seconds)
 
+    def count_delivery(self, outcome: str) -> None:
+        """Count one attempt to tell a hook."""
+        self.deliveries.labels(outcome).inc()
+
     def text(self) -> bytes:
         """Return the exposition format."""
         return generate_latest(self.registry)

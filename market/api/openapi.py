@@ -13,6 +13,7 @@ from typing import Any, cast
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from sqlalchemy import Engine
 
 from market.api.problems import Problem
 from market.api.reader import Reader
@@ -42,10 +43,10 @@ def complete(app: FastAPI) -> None:
 
 def document() -> str:
     """Return the description as it is committed: JSON, sorted and indented."""
-    from market.api.app import create_app
+    from market.api.app import Parts, create_app
 
     # The description follows from the paths alone: nothing is read.
-    app = create_app(Settings(), cast(Reader, None))
+    app = create_app(Settings(), Parts(cast(Reader, None), cast(Engine, None)))
     return json.dumps(app.openapi(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

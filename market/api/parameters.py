@@ -15,17 +15,24 @@ MAX_INTEGER = (1 << 63) - 1
 _ADDRESS = "^0x[0-9a-fA-F]{40}$"
 
 
-def _checksummed(text: str | None) -> str | None:
-    return None if text is None else str(to_checksum_address(text))
+def address_of(text: str) -> str:
+    """Return an address of the right form with its checksum."""
+    return str(to_checksum_address(text))
+
+
+def _optional(text: str | None) -> str | None:
+    return None if text is None else address_of(text)
 
 
 ChainId = Annotated[int, Path(ge=1, le=MAX_INTEGER, examples=[31337])]
-MarketAddress = Annotated[str, Path(pattern=_ADDRESS, description="The Market contract"), AfterValidator(_checksummed)]
+MarketAddress = Annotated[str, Path(pattern=_ADDRESS, description="The Market contract"), AfterValidator(address_of)]
 JobId = Annotated[int, Path(ge=1, le=MAX_INTEGER)]
 Number = Annotated[int, Path(ge=1, le=MAX_INTEGER, description="Number of the round")]
-AccountAddress = Annotated[str, Path(pattern=_ADDRESS), AfterValidator(_checksummed)]
-Cursor = Annotated[str | None, Query(max_length=512, description="`next` of the page before")]
+AccountAddress = Annotated[str, Path(pattern=_ADDRESS), AfterValidator(address_of)]
+Cursor = Annotated[
+    str | None, Query(max_length=512, pattern="^[A-Za-z0-9_=.~-]*$", description="`next` of the page before")
+]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 OfChain = Annotated[int | None, Query(ge=1, le=MAX_INTEGER)]
-OfAddress = Annotated[str | None, Query(pattern=_ADDRESS), AfterValidator(_checksummed)]
+OfAddress = Annotated[str | None, Query(pattern=_ADDRESS), AfterValidator(_optional)]
 OfRound = Annotated[int | None, Query(ge=1, le=MAX_INTEGER)]

@@ -14,18 +14,19 @@ from market.indexer.views import Change, EventView
 
 POLL_SECONDS = 0.5
 _LOG = logging.getLogger("gramercy.api")
-_Place = tuple[int, int, str]
+Place = tuple[int, int, str]
 """Block, place in the block and transaction of an event."""
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one look at a market found: what changed, and the new events, oldest first."""
+    """What one look at a market found: what changed, the new events, oldest first, and the newest event's place."""
 
     chain_id: int
     market: Address
     changes: tuple[Change, ...]
     events: tuple[EventView, ...]
+    place: Place | None
 
 
 Listener = Callable[[list[News]], None]
@@ -37,8 +38,9 @@ class Watcher:
 
     reader: Reader
     listeners: list[Listener] = field(default_factory=list)
+    resume: Callable[[int, Address], Place | None] = field(default=lambda _chain_id, _market: None)
     _version: int | None = None
-    _seen: dict[tuple[int, Address], _Place | None] = field(default_factory=dict)
+    _seen: dict[tuple[int, Address], Place | None] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -54,13 +56,13 @@ class Watcher:
             self._thread.join()
 
     def look(self) -> list[News]:
-        """Return what is new since the look before; nothing at the first one."""
+        """Return what is new since the look before; at the first one, what is new since ``resume``."""
         version = self.reader.version()
         if version == self._version:
             return []
-        first, self._version = self._version is None, version
         news = [self._of_market(one.chain_id, one.address, version) for one in self.reader.markets()]
-        return [] if first else news
+        self._version = version
+        return news
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -75,18 +77,21 @@ class Watcher:
             self._stop.wait(POLL_SECONDS)
 
     def _of_market(self, chain_id: int, market: Address, version: int) -> News:
-        known = (chain_id, market) in self._seen
-        seen = self._seen.get((chain_id, market))
-        page = self.reader.events(chain_id, market, limit=MAX_PAGE if known else 1)
+        key = (chain_id, market)
+        begun = key in self._seen
+        seen = self._seen[key] if begun else self.resume(chain_id, market)
+        page = self.reader.events(chain_id, market, limit=MAX_PAGE if begun or seen else 1)
         places = [(event.block, event.log_index, event.tx) for event in page.items]
-        self._seen[chain_id, market] = places[0] if places else None
-        if not known:
-            return News(chain_id, market, (), ())
+        self._seen[key] = newest = places[0] if places else None
+        if not begun and seen is None:
+            return News(chain_id, market, (), (), newest)
         lost = seen is not None and seen not in places
         fresh = page.items[: places.index(seen)] if seen in places else page.items
-        touched = {(None, None)} if lost else {(event.job_id, event.round) for event in fresh} or {(None, None)}
+        touched = {(event.job_id, event.round) for event in fresh}
+        if lost or not touched:
+            touched = {(None, None)}
         changes = tuple(
             Change(chain_id=chain_id, market=market, job_id=job_id, round=number, version=version)
             for job_id, number in sorted(touched, key=str)
         )
-        return News(chain_id, market, changes, tuple(reversed(fresh)))
+        return News(chain_id, market, changes if begun else (), tuple(reversed(fresh)), newest)

@@ -46,7 +46,9 @@ def jobs(
     owner: OfAddress = None,
     trainer: OfAddress = None,
     status: JobStatus | None = None,
-    query: Annotated[str | None, Query(max_length=200, description="Number, name or owner")] = None,
+    query: Annotated[
+        str | None, Query(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", description="Number, name or owner")
+    ] = None,
     sort: Sort = "newest",
     cursor: Cursor = None,
     limit: Limit = PAGE,

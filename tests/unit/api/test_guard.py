@@ -6,8 +6,9 @@ import socket
 
 import httpx
 import pytest
+from sqlalchemy import Engine
 
-from market.api.app import create_app
+from market.api.app import Parts, create_app
 from market.api.guard import MAX_BODY_BYTES, security_headers
 from market.api.settings import Settings
 from market.errors import ConfigError
@@ -115,7 +116,7 @@ def test_no_site_is_let_in_by_cors(client: httpx.Client) -> None:
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-def test_settings_come_from_the_environment_and_are_checked() -> None:
+def test_settings_come_from_the_environment_and_are_checked(engine: Engine) -> None:
     given = {
         "GRAMERCY_DASHBOARD_PORT": "9000",
         "GRAMERCY_DASHBOARD_HOSTS": "a.example, b.example",
@@ -126,10 +127,10 @@ def test_settings_come_from_the_environment_and_are_checked() -> None:
     with pytest.raises(ConfigError, match="PORT"):
         Settings.from_environment({"GRAMERCY_DASHBOARD_PORT": "many"})
     with pytest.raises(ConfigError, match="CHAIN_ID=URL"):
-        create_app(Settings(rpc_urls=("ftp://x",)), FakeReader()).build_middleware_stack()
+        create_app(Settings(rpc_urls=("ftp://x",)), Parts(FakeReader(), engine)).build_middleware_stack()
 
 
-def test_a_server_answers_for_the_hosts_that_it_is_given() -> None:
-    with client_of(create_app(Settings(hosts=("market.example",)), FakeReader())) as client:
+def test_a_server_answers_for_the_hosts_that_it_is_given(engine: Engine) -> None:
+    with client_of(create_app(Settings(hosts=("market.example",)), Parts(FakeReader(), engine))) as client:
         assert client.get("/healthz", headers={"Host": "market.example"}).status_code == 200
         assert client.get("/healthz").status_code == 421

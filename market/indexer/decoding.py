@@ -11,8 +11,9 @@ from eth_abi.abi import default_codec
 from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 
+from aggregator.proofs import Statement
 from market.chain.artifacts import load_artifact
-from market.chain.market_encoding import decode_settlement, decode_terms
+from market.chain.market_encoding import decode_settlement, decode_statement, decode_terms
 from market.domain import (
     Address,
     AggregatorNamed,
@@ -215,3 +216,8 @@ _BY_POSITION: dict[type[AnyEvent], Callable[[_Words], AnyEvent]] = {
     Withdrawn: lambda w: Withdrawn(w.topic_address(1), w.topic_address(2), w.number(0), w.address(1)),
     KeyPublished: lambda w: KeyPublished(w.topic_address(1), w.word(0)),
 }
+
+
+def recorded_statement(data: bytes) -> Statement:
+    """Return the statement that the data of a RoundSettled log record."""
+    return decode_statement(_whole("RoundSettled", data)[0])

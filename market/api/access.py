@@ -59,7 +59,7 @@ async def _described(
     """Name cookie and header in the API's description."""
 
 
-def signed_in(request: Request, _schemes: Annotated[None, Depends(_described)]) -> Session:
+def signed_in(request: Request, response: Response, _schemes: Annotated[None, Depends(_described)]) -> Session:
     """Return the session of a request; one with effects must also come from the own page.
 
     Raises
@@ -73,6 +73,7 @@ def signed_in(request: Request, _schemes: Annotated[None, Depends(_described)]) 
     found: Session | None = request.app.state.sign_ins.session(request.cookies.get(SESSION.name_for(request)))
     if found is None:
         raise NotSignedIn("nobody is signed in", hint="sign in with your wallet")
+    response.headers["Cache-Control"] = "no-store"
     if request.method != "GET":
         require_effects(request, found)
     return found

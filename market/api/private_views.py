@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
@@ -18,24 +19,9 @@ def _printable(text: str) -> str:
 
 
 def _encodable(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Refuse what has no UTF-8: halves of surrogate pairs."""
-    _walk(body)
+    """Refuse what has no JSON in UTF-8: halves of surrogate pairs, infinities."""
+    json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     return body
-
-
-def _walk(value: Any) -> None:
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ValueError("text that has no UTF-8 is not allowed") from None
-    elif isinstance(value, dict):
-        for key, one in value.items():
-            _walk(key)
-            _walk(one)
-    elif isinstance(value, list):
-        for one in value:
-            _walk(one)
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]

@@ -46,9 +46,8 @@ def logout(request: Request, response: Response, _session: SignedIn) -> None:
 
 
 @router.get("/me", response_model=Me, tags=["me"])
-def me(response: Response, session: SignedIn) -> Me:
+def me(session: SignedIn) -> Me:
     """Who is signed in; 401 if nobody is."""
-    response.headers["Cache-Control"] = "no-store"
     return me_of(session)
 
 

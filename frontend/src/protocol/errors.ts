@@ -2,7 +2,7 @@
 
 /** A settlement, or a part of one, is not what docs/protocol.md says. */
 export class Refused extends Error {
-  override readonly name = "Refused";
+  override readonly name = 'Refused'
 }
 
 /**
@@ -12,6 +12,6 @@ export class Refused extends Error {
  * engine's own errors; they are told as such.
  */
 export function wordsOf(error: unknown): string {
-  if (error instanceof Refused) return error.message;
-  return `cannot be computed: ${error instanceof Error ? error.message : String(error)}`;
+  if (error instanceof Refused) return error.message
+  return `cannot be computed: ${error instanceof Error ? error.message : String(error)}`
 }

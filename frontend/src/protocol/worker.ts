@@ -1,16 +1,16 @@
 /** The worker that verifies a settlement, so that a page stays responsive: one request, progress, one result. */
 
-import type { Answer, Request } from "./messages";
-import { verifySettlement } from "./verify";
+import type { Answer, Request } from './messages'
+import { verifySettlement } from './verify'
 
 const post = (answer: Answer): void => {
-  self.postMessage(answer);
-};
+  self.postMessage(answer)
+}
 
-self.addEventListener("message", ({ data }: MessageEvent<Request>) => {
+self.addEventListener('message', ({ data }: MessageEvent<Request>) => {
   void verifySettlement(data.evidence, (progress) => {
-    post({ kind: "progress", progress });
+    post({ kind: 'progress', progress })
   }).then((checks) => {
-    post({ kind: "checks", checks });
-  });
-});
+    post({ kind: 'checks', checks })
+  })
+})

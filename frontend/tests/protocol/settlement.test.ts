@@ -1,14 +1,14 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test } from 'vitest'
 
-import { fromHex, toHex } from "../../src/protocol/bytes";
-import { decodeCarried, encodeCarried } from "../../src/protocol/carried";
-import { settle } from "../../src/protocol/settlement";
-import { roundTerms, SETTLEMENTS } from "./vectors";
+import { fromHex, toHex } from '../../src/protocol/bytes'
+import { decodeCarried, encodeCarried } from '../../src/protocol/carried'
+import { settle } from '../../src/protocol/settlement'
+import { roundTerms, SETTLEMENTS } from './vectors'
 
-describe("settlement.json", () => {
-  test.each(SETTLEMENTS)("$name", (vector) => {
-    const carried = decodeCarried(fromHex(vector.carried));
-    const outcome = settle(roundTerms(vector), vector.job_reference, carried);
+describe('settlement.json', () => {
+  test.each(SETTLEMENTS)('$name', (vector) => {
+    const carried = decodeCarried(fromHex(vector.carried))
+    const outcome = settle(roundTerms(vector), vector.job_reference, carried)
     expect({ ...outcome, carried: toHex(encodeCarried(outcome.carried)) }).toEqual({
       accepted: vector.accepted,
       weights: vector.weights.map(BigInt),
@@ -16,6 +16,6 @@ describe("settlement.json", () => {
       payouts: vector.payouts.map(BigInt),
       nextScaleExponent: vector.next_scale_exponent,
       carried: `0x${vector.next_carried}`,
-    });
-  });
-});
+    })
+  })
+})

@@ -1,38 +1,38 @@
 /** The shared vectors (tests/vectors, README there) as what the protocol's functions take. */
 
-import commitments from "../../../tests/vectors/commitments.json";
-import history from "../../../tests/vectors/history.json";
-import proofs from "../../../tests/vectors/proofs.json";
-import settlement from "../../../tests/vectors/settlement.json";
-import srs from "../../../tests/vectors/srs.json";
-import { type Address, fromHex } from "../../src/protocol/bytes";
-import { checkPoint, type Point, pointAt } from "../../src/protocol/curve";
-import { decodeVerifyingKey, type VerifyingKey } from "../../src/protocol/reference-string";
-import type { RoundTerms } from "../../src/protocol/settlement";
-import type { GramStatement, RoundRules } from "../../src/protocol/statement";
-import { developmentWords } from "./development-string";
+import commitments from '../../../tests/vectors/commitments.json'
+import history from '../../../tests/vectors/history.json'
+import proofs from '../../../tests/vectors/proofs.json'
+import settlement from '../../../tests/vectors/settlement.json'
+import srs from '../../../tests/vectors/srs.json'
+import { type Address, fromHex } from '../../src/protocol/bytes'
+import { checkPoint, type Point, pointAt } from '../../src/protocol/curve'
+import { decodeVerifyingKey, type VerifyingKey } from '../../src/protocol/reference-string'
+import type { RoundTerms } from '../../src/protocol/settlement'
+import type { GramStatement, RoundRules } from '../../src/protocol/statement'
+import { developmentWords } from './development-string'
 
-export const COMMITMENTS = commitments;
-export const HISTORY = history.cases;
-export const PROOFS = proofs.cases;
-export const SETTLEMENTS = settlement.cases;
-export const REFERENCE_STRINGS = srs.development;
-export type ProofVector = (typeof PROOFS)[number];
-export type SettlementVector = (typeof SETTLEMENTS)[number];
+export const COMMITMENTS = commitments
+export const HISTORY = history.cases
+export const PROOFS = proofs.cases
+export const SETTLEMENTS = settlement.cases
+export const REFERENCE_STRINGS = srs.development
+export type ProofVector = (typeof PROOFS)[number]
+export type SettlementVector = (typeof SETTLEMENTS)[number]
 
 /** An address from its 40 digits. */
 export function address(digits: string): Address {
-  return `0x${digits}`;
+  return `0x${digits}`
 }
 
 /** A point from its 64 bytes in hexadecimal. */
 export function point(digits: string): Point {
-  return checkPoint(pointAt(fromHex(digits), 0), "the vector's point");
+  return checkPoint(pointAt(fromHex(digits), 0), "the vector's point")
 }
 
 /** The key of the development string under which proofs.json was made. */
 export function provingKey(): VerifyingKey {
-  return decodeVerifyingKey(developmentWords(proofs.powers));
+  return decodeVerifyingKey(developmentWords(proofs.powers))
 }
 
 /** The Gram statement of a case of proofs.json. */
@@ -46,12 +46,12 @@ export function gramStatement(vector: ProofVector): GramStatement {
     round: vector.round,
     aggregator: address(vector.aggregator),
     commitments: vector.commitments.map(point),
-  };
+  }
 }
 
 /** What a case of settlement.json is settled from, but for what the job carries. */
 export function roundTerms(vector: SettlementVector): RoundTerms {
-  return { ...rulesOf(vector), ...rowsOf(vector) };
+  return { ...rulesOf(vector), ...rowsOf(vector) }
 }
 
 function rulesOf(vector: ProofVector | SettlementVector): RoundRules {
@@ -65,12 +65,12 @@ function rulesOf(vector: ProofVector | SettlementVector): RoundRules {
     budget: BigInt(vector.budget),
     floorBps: vector.floor_bps,
     capBps: vector.cap_bps,
-  };
+  }
 }
 
 function rowsOf(
   vector: ProofVector | SettlementVector,
-): Pick<RoundTerms, "reference" | "previous" | "history" | "scaleExponent" | "trainers" | "stakes" | "gram"> {
+): Pick<RoundTerms, 'reference' | 'previous' | 'history' | 'scaleExponent' | 'trainers' | 'stakes' | 'gram'> {
   return {
     reference: vector.reference,
     previous: vector.previous,
@@ -79,5 +79,5 @@ function rowsOf(
     trainers: vector.trainers.map(address),
     stakes: vector.stakes.map(BigInt),
     gram: fromHex(vector.gram),
-  };
+  }
 }

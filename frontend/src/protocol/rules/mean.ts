@@ -1,9 +1,9 @@
 /** `mean` (docs/protocol.md, 2.2): accepts all, by stake. */
 
-import { decidedByStake, type Rule } from "./base";
+import { decidedByStake, type Rule } from './base'
 
 export const mean: Rule = {
-  id: "mean",
+  id: 'mean',
   needsReference: false,
   needsHistory: false,
   decide: ({ stakes }) =>
@@ -11,4 +11,4 @@ export const mean: Rule = {
       stakes.map(() => true),
       stakes,
     ),
-};
+}

@@ -1,4 +1,4 @@
-/** The event RoundSettled as contracts/artifacts/Market.json has it (a test compares): all of the ABI that is bundled. */
+/** The event RoundSettled of contracts/artifacts/Market.json (a test compares): all of the ABI that is bundled. */
 
 export const ROUND_SETTLED = {
   anonymous: false,

@@ -32,7 +32,7 @@ function once<T>(compute: () => T): () => T {
   return () => (made ??= { value: compute() }).value
 }
 
-/** What a log claims, without what no check speaks about: hints, the published file, the end of the challenge window. */
+/** What a log claims, less what no check speaks about: hints, the published file, the end of the window. */
 function claimed(evidence: Evidence): string {
   const [statement, published, proof, paid] = logged(evidence)
   const carried = statement.witness.carried

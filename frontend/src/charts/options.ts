@@ -1,11 +1,12 @@
 /** What each chart shows, as echarts options. Tooltips are drawn on the canvas: the page's policy allows no inline styles. */
 import type { BarSeriesOption, HeatmapSeriesOption, LineSeriesOption } from 'echarts/charts'
-import type { AriaComponentOption, GridComponentOption, LegendComponentOption, TooltipComponentOption, VisualMapComponentOption } from 'echarts/components'
+import type { AriaComponentOption, AxisPointerComponentOption, GridComponentOption, LegendComponentOption, TooltipComponentOption, VisualMapComponentOption } from 'echarts/components'
 import type { ComposeOption } from 'echarts/core'
 import type { Colours } from './colours'
 
 export type Option = ComposeOption<
   | AriaComponentOption
+  | AxisPointerComponentOption
   | BarSeriesOption
   | GridComponentOption
   | HeatmapSeriesOption
@@ -24,6 +25,8 @@ export interface Series {
   name: string
   points: Point[]
   format: (value: number) => string
+  /** The same for the axis, where fewer places do. */
+  axis?: (value: number) => string
   /** What a tooltip says of a round's value, where that is more than the axis can. */
   tell?: (round: number) => string
   kind?: 'line' | 'bar'
@@ -31,50 +34,75 @@ export interface Series {
   range?: [number, number]
 }
 
-/** One or two series by round, each with an axis of its own. */
-export function byRound(series: Series[], colours: Colours): Option {
+/**
+ * One or two series by round, each with an axis of its own: over each other where they belong together, or one below the
+ * other where only the rounds are common.
+ */
+export function byRound(series: Series[], colours: Colours, stacked = false): Option {
   const rounds = [...new Set(series.flatMap((each) => each.points.map((point) => point.round)))].sort((a, b) => a - b)
+  const places = stacked ? series.map((_, index) => index) : [0]
   const palette = [colours.series1, colours.series2]
   return {
     ...base(colours, `${series.map((each) => each.name).join(' and ')} by round`),
-    grid: { left: 12, right: 12, top: 36, bottom: 8, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
-    legend: { top: 0, left: 8, itemWidth: 14, itemHeight: 8, icon: 'roundRect', textStyle: { color: colours.muted, fontSize: 12 } },
+    grid: places.map((place) => ({
+      left: 12,
+      right: 12,
+      top: place === 0 ? 36 : '64%',
+      bottom: place === places.length - 1 ? 8 : '46%',
+      outerBoundsMode: 'same' as const,
+      outerBoundsContain: 'axisLabel' as const,
+    })),
+    legend: {
+      top: 0,
+      left: 8,
+      itemWidth: 14,
+      itemHeight: 8,
+      icon: 'roundRect',
+      textStyle: { color: colours.muted, fontSize: 12 },
+    },
     tooltip: {
       ...tooltip(colours),
       trigger: 'axis',
       formatter: (found) => {
         const rows = Array.isArray(found) ? found : [found]
-        const round = rows[0]?.name ?? ''
-        const lines = rows.map((row) => {
-          const each = series[row.seriesIndex ?? 0]
-          const value = row.value as number | null
-          const known = each !== undefined && value !== null && value !== undefined
-          return `${each?.name ?? ''}  ${known ? (each.tell?.(Number(round)) ?? each.format(value)) : '–'}`
+        const round = Number(rows[0]?.name)
+        const lines = series.map((each) => {
+          const value = each.points.find((point) => point.round === round)?.value
+          return `${each.name}  ${value === null || value === undefined ? '–' : (each.tell?.(round) ?? each.format(value))}`
         })
         return [`Round ${round}`, ...lines].join('\n')
       },
     },
-    xAxis: {
-      type: 'category',
+    axisPointer: { link: [{ xAxisIndex: 'all' }] },
+    xAxis: places.map((place) => ({
+      type: 'category' as const,
+      gridIndex: place,
       data: rounds.map(String),
       axisLine: { lineStyle: { color: colours.line } },
       axisTick: { show: false },
-      axisLabel: { color: colours.muted, hideOverlap: true },
-    },
+      axisLabel: { show: place === places.length - 1, color: colours.muted, hideOverlap: true },
+    })),
     yAxis: series.map((each, index) => ({
       type: 'value' as const,
-      position: index === 0 ? ('left' as const) : ('right' as const),
+      gridIndex: stacked ? index : 0,
+      position: stacked || index === 0 ? ('left' as const) : ('right' as const),
       scale: each.kind !== 'bar',
+      splitNumber: stacked ? 3 : 5,
       ...(each.range ? { min: each.range[0], max: each.range[1] } : {}),
-      splitLine: index === 0 ? { lineStyle: { color: colours.line } } : { show: false },
-      axisLabel: { color: colours.muted, formatter: each.format },
+      splitLine: stacked || index === 0 ? { lineStyle: { color: colours.line } } : { show: false },
+      axisLabel: { color: colours.muted, formatter: each.axis ?? each.format },
     })),
     series: series.map((each, index) => {
       const values = new Map(each.points.map((point) => [point.round, point.value]))
-      const data = rounds.map((round) => values.get(round) ?? null)
-      const shared = { name: each.name, yAxisIndex: index, data, color: palette[index % 2] ?? colours.series1 }
+      const shared = {
+        name: each.name,
+        xAxisIndex: stacked ? index : 0,
+        yAxisIndex: index,
+        data: rounds.map((round) => values.get(round) ?? null),
+        color: palette[index % 2] ?? colours.series1,
+      }
       return each.kind === 'bar'
-        ? { ...shared, type: 'bar' as const, barMaxWidth: 18, itemStyle: { borderRadius: [2, 2, 0, 0], opacity: index === 0 ? 1 : 0.75 } }
+        ? { ...shared, type: 'bar' as const, barMaxWidth: 18, barCategoryGap: '25%', itemStyle: { borderRadius: [1.5, 1.5, 0, 0] } }
         : {
             ...shared,
             type: 'line' as const,
@@ -104,7 +132,8 @@ export interface Grid {
 export function heatMap(grid: Grid, colours: Colours): Option {
   const cells = grid.values.flatMap((row, y) => row.map((value, x) => [x, y, value ?? '-'] as [number, number, number | '-']))
   const { label } = grid
-  const [low, high] = grid.limits
+  const high = grid.limits[0] < 0 ? Math.max(-grid.limits[0], grid.limits[1]) : grid.limits[1]
+  const low = grid.limits[0] < 0 ? -high : grid.limits[0]
   const ramp = low < 0 ? [colours.heatNegative, colours.heatLow, colours.heatHigh] : [colours.heatLow, colours.heatHigh]
   return {
     ...base(colours, grid.name),
@@ -118,8 +147,8 @@ export function heatMap(grid: Grid, colours: Colours): Option {
     },
     visualMap: {
       type: 'continuous',
-      min: low < 0 ? -Math.max(-low, high) : low,
-      max: low < 0 ? Math.max(-low, high) : high,
+      min: low,
+      max: high,
       calculable: false,
       orient: 'horizontal',
       left: 'center',

@@ -16,8 +16,9 @@ export function formatBps(bps: number): string {
   return `${(bps / 100).toLocaleString('en', { maximumFractionDigits: 2 })} %`
 }
 
-/** A share of 0..1 as percent, with one place. */
+/** A share as percent, with one place; what is too small for that is told from nothing. */
 export function formatPercent(share: number): string {
+  if (share !== 0 && Math.abs(share) < 0.0005) return share > 0 ? '<0.1 %' : '>-0.1 %'
   return `${(share * 100).toFixed(1)} %`
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
-import { fromHex, NO_BYTES, sameBytes, toHex } from '../../src/protocol/bytes'
+import { concatBytes, fromHex, NO_BYTES, sameBytes, toHex, word, WORD_BYTES, wordAt } from '../../src/protocol/bytes'
+import { P, R } from '../../src/protocol/curve'
 import { Refused } from '../../src/protocol/errors'
 import { decodeGramProof, gramChallenges, verifyGram } from '../../src/protocol/gram-argument'
 import { encodeStatement, type GramStatement } from '../../src/protocol/statement'
@@ -46,6 +47,19 @@ describe('tampering', () => {
     expect(cases.length).toBeGreaterThan(100)
     for (const [what, proof] of cases) expect(() => verifyGram(KEY, statement, proof), what).toThrow(Refused)
   }, 60_000)
+
+  test('a scalar has one encoding, a point too', () => {
+    const proof = fromHex(WITH_ALL.proof)
+    const put = (place: number, value: bigint): Uint8Array =>
+      concatBytes(proof.subarray(0, place * WORD_BYTES), word(value), proof.subarray((place + 1) * WORD_BYTES))
+    for (const place of [2, 5, 6, 7, 8, 9]) {
+      expect(() => decodeGramProof(put(place, R - 1n))).not.toThrow()
+      expect(() => decodeGramProof(put(place, R))).toThrow('of the proof is not a canonical scalar')
+    }
+    for (const place of [0, 1, 3, 4, 10, 11]) {
+      expect(() => decodeGramProof(put(place, wordAt(proof, place) + P))).toThrow('has a coordinate that is not below p')
+    }
+  })
 
   test.each(['every extra row', 'three updates of five entries'])(
     'with any field, point or product of the statement is refused: %s',

@@ -193,6 +193,7 @@ class Book:
     # -- jobs -------------------------------------------------------------------------------------------------------
 
     def _enter_jobs(self, connection: Connection, entries: Sequence[Entry], version: int) -> None:
+        self._count_jobs(connection)
         by_job: dict[int, list[Entry]] = defaultdict(list)
         for entry in entries:
             if entry.job_id is not None:
@@ -226,7 +227,7 @@ class Book:
             if not isinstance(first.event, JobCreated):
                 self._faults.append((first.place, f"job {job_id} was created before the first block that was read"))
                 return
-            self._check_order(connection, first)
+            self._check_order(first)
             history = JobHistory.start(first.event, first.place)
             self._keep(job_id, history)
         changed = history.follow((cast(Event, entry.event), entry.place) for entry in happened)
@@ -238,14 +239,16 @@ class Book:
         for name, amount in money(history).items():
             gained[name] += amount - before.get(name, 0)
 
-    def _check_order(self, connection: Connection, first: Entry) -> None:
+    def _check_order(self, first: Entry) -> None:
+        self._jobs += 1
+        if first.job_id != self._jobs:
+            self._faults.append((first.place, f"job {first.job_id} was created, where job {self._jobs} should be"))
+
+    def _count_jobs(self, connection: Connection) -> None:
         if self._jobs < 0:
             jobs = schema.jobs
             query = select(func.count()).select_from(jobs).where(jobs.c.market_id == self.market_id)
             self._jobs = connection.execute(query).scalar_one()
-        self._jobs += 1
-        if first.job_id != self._jobs:
-            self._faults.append((first.place, f"job {first.job_id} was created as the {self._jobs}th"))
 
     def _history(self, connection: Connection, job_id: int, before: Place | None) -> JobHistory | None:
         """Return a job's history up to a place; None for a job that is not known."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
@@ -15,6 +16,7 @@ from web3 import Web3
 from market.api.answers import Bodies
 from market.api.delivering import Deliverer
 from market.api.drafts import DraftStore
+from market.api.files import Files
 from market.api.guard import Guard
 from market.api.hooks import HookStore
 from market.api.mail import Mail
@@ -23,10 +25,10 @@ from market.api.openapi import complete, operation_id
 from market.api.outbound import Outbound
 from market.api.problems import PROBLEMS, add_problems
 from market.api.reader import Reader
-from market.api.routes import auth, health, jobs, markets, me, stream
+from market.api.routes import auth, config, files, health, jobs, markets, me, pages, stream
 from market.api.settings import Settings
 from market.api.signing_in import SignIns
-from market.api.watching import Watcher
+from market.api.watching import Listener, Watcher
 
 PREFIX = "/api/v1"
 _GZIP_FROM_BYTES = 1_024
@@ -45,16 +47,35 @@ class Parts:
         The database, for what is private.
     chains
         Connections by chain id; only accounts that are contracts need them to sign in.
+    files
+        Files of jobs; None where there is no storage.
+    workers
+        What else runs while the server does.
+    listeners
+        Whom the watcher tells what is new, beside streams and hooks.
 
     """
 
     reader: Reader
     engine: Engine
     chains: Mapping[int, Web3] = field(default_factory=dict)
+    files: Files | None = None
+    workers: tuple[Worker, ...] = ()
+    listeners: tuple[Listener, ...] = ()
 
 
-def create_app(settings: Settings, parts: Parts) -> FastAPI:
-    """Return the dashboard's server over an index."""
+class Worker(Protocol):
+    """Something that runs while the server does."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End, and wait until it has ended."""
+
+
+def create_app(settings: Settings, parts: Parts, started: Callable[[], None] = lambda: None) -> FastAPI:
+    """Return the dashboard's server over an index; ``started`` is called before it answers."""
     app = FastAPI(
         title="Gramercy",
         version="1",
@@ -67,12 +88,14 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
         lifespan=_lifespan,
     )
     _fill(app, settings, parts)
+    app.state.started = started
     add_problems(app)
     api = APIRouter(prefix=PREFIX, responses=PROBLEMS)
-    for each in (markets, jobs, stream, auth, me):
+    for each in (config, markets, jobs, files, stream, auth, me):
         api.include_router(each.router)
     app.include_router(api)
     app.include_router(health.router)
+    app.include_router(pages.router)
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
     app.add_middleware(Guard, settings=settings, observe=app.state.metrics.observe)
     complete(app)
@@ -87,21 +110,22 @@ def _fill(app: FastAPI, settings: Settings, parts: Parts) -> None:
     state.sign_ins, state.drafts = SignIns(parts.engine, parts.chains), DraftStore(parts.engine)
     mail = Mail(settings.smtp_host, settings.smtp_port, settings.smtp_from)
     state.hooks = HookStore(parts.engine, Outbound(settings.local_hooks), mail)
-    state.watcher = Watcher(parts.reader, [hub.tell, state.hooks.tell], state.hooks.place)
-    state.deliverer = Deliverer(state.hooks, state.metrics.count_delivery)
+    state.watcher = Watcher(parts.reader, [hub.tell, state.hooks.tell, *parts.listeners], state.hooks.place)
+    state.files, state.bundle = parts.files, pages.read_bundle()
+    state.workers = (*parts.workers, state.watcher, Deliverer(state.hooks, state.metrics.count_delivery))
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Watch the index and serve hooks while the server runs."""
+    """Let the workers run while the server does."""
     state = app.state
     state.hub.loop = asyncio.get_running_loop()
-    workers = (state.watcher, state.deliverer)
-    for worker in workers:
+    for worker in state.workers:
         worker.start()
+    state.started()
     try:
         yield
     finally:
         state.hub.close()
-        for worker in workers:
+        for worker in reversed(state.workers):
             await asyncio.to_thread(worker.stop)

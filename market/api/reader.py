@@ -7,9 +7,11 @@ from typing import Literal, Protocol
 from market.domain import Address
 from market.indexer.views import (
     Account,
+    Change,
     Contributions,
     EventView,
     Evidence,
+    IndexStatus,
     JobDetail,
     JobOfTrainer,
     JobStatus,
@@ -35,6 +37,12 @@ class Reader(Protocol):
 
     def version(self) -> int:
         """Return a number that grows with every committed change."""
+
+    def status(self) -> IndexStatus:
+        """Return how far the index is, and whether its chains answer."""
+
+    def changes(self, since: int, limit: int = 500) -> tuple[Change, ...]:
+        """Return what changed after a version, oldest first; a version's changes come together."""
 
     def markets(self) -> tuple[Market, ...]:
         """Return all markets."""

@@ -33,8 +33,6 @@ class Settings:
     rpc_urls
         ``CHAIN_ID=URL`` for each chain whose JSON-RPC address browsers may use: it is published and goes into the
         content security policy, so it must carry no secret.
-    storage
-        Storage URL from which models, manifests and reports are read; empty: they cannot be had.
     state
         Folder for fetched and derived files; safe to delete.
     evaluate
@@ -55,7 +53,6 @@ class Settings:
     hosts: tuple[str, ...] = LOOPBACK
     origin: str = ""
     rpc_urls: tuple[str, ...] = ()
-    storage: str = ""
     state: str = ""
     evaluate: bool = False
     local_hooks: bool = False

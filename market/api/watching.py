@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aggregator.errors import GramercyError
 from market.api.reader import MAX_PAGE, Reader
 from market.domain import Address
-from market.indexer.views import Change, EventView
+from market.indexer.views import Change, EventView, Market
 
 POLL_SECONDS = 0.5
+HEAD_SECONDS = 5.0
+"""New blocks without events are told at most this often: all that they change is the time."""
 _LOG = logging.getLogger("gramercy.api")
 Place = tuple[int, int, str]
 """Block, place in the block and transaction of an event."""
@@ -41,6 +45,7 @@ class Watcher:
     resume: Callable[[int, Address], Place | None] = field(default=lambda _chain_id, _market: None)
     _version: int | None = None
     _seen: dict[tuple[int, Address], Place | None] = field(default_factory=dict)
+    _told: float = -math.inf
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -60,9 +65,17 @@ class Watcher:
         version = self.reader.version()
         if version == self._version:
             return []
-        news = [self._of_market(one.chain_id, one.address, version) for one in self.reader.markets()]
-        self._version = version
-        return news
+        before, self._version = self._version, version
+        changes = () if before is None else self.reader.changes(before)
+        now = time.monotonic()
+        quiet = not changes and now - self._told < HEAD_SECONDS
+        self._told = self._told if quiet else now
+        return [
+            self._of_market(
+                one, version, [change for change in changes if _is_of(change, one)], quiet or before is None
+            )
+            for one in self.reader.markets()
+        ]
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -76,22 +89,19 @@ class Watcher:
                 _LOG.exception("a look at the index failed")
             self._stop.wait(POLL_SECONDS)
 
-    def _of_market(self, chain_id: int, market: Address, version: int) -> News:
-        key = (chain_id, market)
-        begun = key in self._seen
-        seen = self._seen[key] if begun else self.resume(chain_id, market)
-        page = self.reader.events(chain_id, market, limit=MAX_PAGE if begun or seen else 1)
+    def _of_market(self, market: Market, version: int, changes: list[Change], quiet: bool) -> News:
+        key = (market.chain_id, market.address)
+        seen = self._seen[key] if key in self._seen else self.resume(*key)
+        page = self.reader.events(*key, limit=MAX_PAGE if key in self._seen or seen else 1)
+        begun = key in self._seen or seen is not None
         places = [(event.block, event.log_index, event.tx) for event in page.items]
         self._seen[key] = newest = places[0] if places else None
-        if not begun and seen is None:
-            return News(chain_id, market, (), (), newest)
-        lost = seen is not None and seen not in places
         fresh = page.items[: places.index(seen)] if seen in places else page.items
-        touched = {(event.job_id, event.round) for event in fresh}
-        if lost or not touched:
-            touched = {(None, None)}
-        changes = tuple(
-            Change(chain_id=chain_id, market=market, job_id=job_id, round=number, version=version)
-            for job_id, number in sorted(touched, key=str)
-        )
-        return News(chain_id, market, changes if begun else (), tuple(reversed(fresh)), newest)
+        if not changes and not quiet:
+            everything = {"chain_id": market.chain_id, "market": market.address, "job_id": None, "round": None}
+            changes = [Change.model_validate({**everything, "version": version})]
+        return News(*key, tuple(changes), tuple(reversed(fresh)) if begun else (), newest)
+
+
+def _is_of(change: Change, market: Market) -> bool:
+    return (change.chain_id, change.market) == (market.chain_id, market.address)

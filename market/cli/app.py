@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 from market.cli import (
     aggregator_commands,
     chain_commands,
+    dashboard_command,
     data_commands,
     demo_command,
     deploy_command,
@@ -41,6 +42,7 @@ for group in (
 deploy_command.add_deploy(app)
 demo_command.add_demo(app)
 relay_commands.add_relay(app)
+dashboard_command.add_dashboard(app)
 
 
 def main() -> None:

@@ -6,9 +6,10 @@ from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from sqlalchemy.exc import SQLAlchemyError
 
 from aggregator.errors import GramercyError
-from market.indexer.views import Address, View
+from market.indexer.views import IndexStatus, View
 
 router = APIRouter(tags=["server"])
 
@@ -19,23 +20,12 @@ class Health(View):
     status: Literal["ok"] = "ok"
 
 
-class MarketReadiness(View):
-    """Whether one market's index is as new as its chain."""
-
-    chain_id: int
-    market: Address
-    ready: bool
-    block: int
-    chain_block: int
-    lag_seconds: float
-
-
 class Readiness(View):
-    """Whether answers are current."""
+    """Whether answers are current, and why not."""
 
     ready: bool
     reason: str | None
-    markets: tuple[MarketReadiness, ...]
+    index: IndexStatus | None
 
 
 @router.get("/healthz", response_model=Health)
@@ -62,21 +52,11 @@ def metrics(request: Request) -> Response:
 def _readiness(request: Request) -> Readiness:
     state = request.app.state
     try:
-        markets = state.reader.markets()
-    except GramercyError as error:
-        return Readiness(ready=False, reason=error.message, markets=())
-    limit = state.settings.max_lag_seconds
-    told = tuple(
-        MarketReadiness(
-            chain_id=one.chain_id,
-            market=one.address,
-            ready=one.head.lag_seconds <= limit and one.head.block >= one.head.chain_block - 1,
-            block=one.head.block,
-            chain_block=one.head.chain_block,
-            lag_seconds=one.head.lag_seconds,
-        )
-        for one in markets
-    )
-    late = [one for one in told if not one.ready]
-    reason = None if told and not late else f"{len(late)} markets are not read to their end" if told else "no market"
-    return Readiness(ready=bool(told) and not late, reason=reason, markets=told)
+        index: IndexStatus = state.reader.status()
+    except (GramercyError, SQLAlchemyError) as error:
+        reason = error.message if isinstance(error, GramercyError) else "the database does not answer"
+        return Readiness(ready=False, reason=reason, index=None)
+    late = [one for one in index.markets if one.head is None or one.head.lag_seconds > state.settings.max_lag_seconds]
+    if not index.ready:
+        return Readiness(ready=False, reason="a market has not been read to its end", index=index)
+    return Readiness(ready=not late, reason="a chain does not answer" if late else None, index=index)

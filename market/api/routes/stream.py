@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -13,23 +12,23 @@ from fastapi.responses import StreamingResponse
 
 from market.api.errors import TooMany
 from market.api.origin import require_same_origin
+from market.api.reader import Reader
 from market.api.watching import News
 from market.indexer.views import Change
 
 router = APIRouter(tags=["stream"])
 MAX_STREAMS = 256
 HEARTBEAT_SECONDS = 15.0
-_REMEMBERED = 512
+_REMEMBERED = 200
 _QUEUE = 256
 
 
 @dataclass
 class Hub:
-    """Hands changes from the watcher's thread to all open streams, and remembers the latest for who reconnects."""
+    """Hands changes from the watcher's thread to all open streams."""
 
     loop: asyncio.AbstractEventLoop | None = None
     closing: bool = False
-    _late: deque[Change] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _streams: set[asyncio.Queue[Change | None]] = field(default_factory=set)
 
     @property
@@ -50,13 +49,13 @@ class Hub:
         for queue in self._streams:
             _put(queue, None)
 
-    async def stream(self, last: int | None, markets: list[Change]) -> AsyncIterator[bytes]:
-        """Yield changes since version ``last``; who has missed too many is told that everything changed."""
+    async def stream(self, missed: list[Change]) -> AsyncIterator[bytes]:
+        """Yield what was missed, then changes as they come."""
         queue: asyncio.Queue[Change | None] = asyncio.Queue(_QUEUE)
         self._streams.add(queue)
         try:
             yield b"retry: 2000\n\n"
-            for change in self._missed(last, markets):
+            for change in missed:
                 yield _event(change)
             while not self.closing:
                 try:
@@ -70,15 +69,7 @@ class Hub:
         finally:
             self._streams.discard(queue)
 
-    def _missed(self, last: int | None, markets: list[Change]) -> list[Change]:
-        if last is None or all(change.version <= last for change in markets):
-            return []
-        if self._late and self._late[0].version <= last:
-            return [change for change in self._late if change.version > last]
-        return markets
-
     def _spread(self, changes: list[Change]) -> None:
-        self._late.extend(changes)
         for queue in self._streams:
             for change in changes:
                 _put(queue, change)
@@ -107,14 +98,21 @@ def stream(request: Request) -> StreamingResponse:
     hub: Hub = request.app.state.hub
     if hub.streams >= MAX_STREAMS:
         raise TooMany("too many streams are open", hint="close other pages, or try again later")
-    given = request.headers.get("last-event-id", "")
-    last = int(given) if given.isascii() and given.isdecimal() and len(given) <= len(str(1 << 63)) else None
-    reader = request.app.state.reader
-    everything = [
+    missed = missed_since(request.headers.get("last-event-id", ""), request.app.state.reader)
+    return StreamingResponse(hub.stream(missed), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+def missed_since(event_id: str, reader: Reader) -> list[Change]:
+    """Return what changed since the event that a stream had last; if that was much, that everything did."""
+    if not (event_id.isascii() and event_id.isdecimal() and len(event_id) < len(str(1 << 63))):
+        return []
+    last, version = int(event_id), reader.version()
+    if version <= last:
+        return []
+    changes = reader.changes(last, _REMEMBERED) if version - last < _REMEMBERED else ()
+    if changes and changes[-1].version <= version and len(changes) < _REMEMBERED:
+        return list(changes)
+    return [
         Change(chain_id=one.chain_id, market=one.address, job_id=None, round=None, version=version)
-        for version in [reader.version()]
         for one in reader.markets()
     ]
-    return StreamingResponse(
-        hub.stream(last, everything), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-    )

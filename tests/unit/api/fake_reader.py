@@ -61,6 +61,7 @@ class FakeReader:
     def __init__(self, jobs: int = 5, rounds: int = 3) -> None:
         self.count, self.rounds_each, self._version = jobs, rounds, 1
         self.extra: list[v.EventView] = []
+        self.log: list[v.Change] = []
         self.queries = 0
 
     def change(self, event: v.EventView | None = None) -> None:
@@ -68,6 +69,31 @@ class FakeReader:
         if event is not None:
             self.extra.insert(0, event)
         self._version += 1
+        if event is not None:
+            place = {"chain_id": CHAIN, "market": MARKET, "job_id": event.job_id, "round": event.round}
+            self.log.append(v.Change.model_validate({**place, "version": self._version}))
+
+    def take_back(self, event: v.EventView) -> None:
+        """Reorganise: other events come in place of the extra ones."""
+        self.extra.clear()
+        self.change(event)
+
+    def changes(self, since: int, limit: int = 500) -> tuple[v.Change, ...]:
+        return tuple(change for change in self.log if change.version > since)[:limit]
+
+    def status(self) -> v.IndexStatus:
+        told = v.MarketStatus(
+            chain_id=CHAIN,
+            market=MARKET,
+            first_block=0,
+            head=self.markets()[0].head,
+            events=self.count,
+            caught_up=True,
+            failure=None,
+            failing_since=None,
+            fault=None,
+        )
+        return v.IndexStatus(version=self._version, ready=True, markets=(told,))
 
     def version(self) -> int:
         return self._version

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from market.api.watching import Watcher
+from market.api.routes.stream import missed_since
+from market.api.watching import HEAD_SECONDS, Watcher
 from tests.unit.api.fake_reader import CHAIN, MARKET, FakeReader, event_of
 
 
@@ -31,10 +32,19 @@ def test_a_change_is_told_with_its_job_and_round(client: httpx.Client, reader: F
 
 
 def test_who_missed_changes_is_told_so(client: httpx.Client, reader: FakeReader) -> None:
-    reader.change()
-    with client.stream("GET", "/api/v1/stream", headers={"Last-Event-ID": "0"}) as answer:
+    before = reader.version()
+    reader.change(event_of(3, 61, "RoundOpened", 2))
+    with client.stream("GET", "/api/v1/stream", headers={"Last-Event-ID": str(before)}) as answer:
         told = next(changes(answer.iter_lines()))
-    assert (told["job_id"], told["version"]) == (None, reader.version())
+    assert (told["job_id"], told["round"], told["version"]) == (3, 2, reader.version())
+
+
+def test_who_missed_too_much_is_told_that_everything_changed(reader: FakeReader) -> None:
+    for _ in range(500):
+        reader.change(event_of(1, 62, "RoundOpened", 2))
+    (told,) = missed_since(str(reader.version() - 400), reader)
+    assert (told.job_id, told.version) == (None, reader.version())
+    assert missed_since(str(reader.version()), reader) == []
 
 
 @pytest.mark.parametrize("last", ["-1", "x", "9" * 400, "²"])
@@ -56,20 +66,26 @@ def test_a_look_tells_new_events_oldest_first_and_once(reader: FakeReader) -> No
     assert watcher.look() == []
 
 
-def test_a_new_head_alone_changes_the_market(reader: FakeReader) -> None:
+def test_new_heads_alone_change_the_market_now_and_then(reader: FakeReader) -> None:
     watcher = Watcher(reader)
     watcher.look()
+    told = []
+    for _ in range(3):
+        reader.change()
+        (news,) = watcher.look()
+        told += [(change.job_id, change.round) for change in news.changes]
+        assert news.events == ()
+    assert told == []
+    watcher._told -= HEAD_SECONDS
     reader.change()
-    (news,) = watcher.look()
-    assert [(change.job_id, change.round) for change in news.changes] == [(None, None)]
-    assert news.events == ()
+    assert [(change.job_id, change.round) for change in watcher.look()[0].changes] == [(None, None)]
 
 
-def test_a_reorganisation_changes_the_whole_market(reader: FakeReader) -> None:
+def test_a_reorganisation_is_told_with_what_came_instead(reader: FakeReader) -> None:
     reader.change(event_of(1, 70, "RoundOpened", 4))
     watcher = Watcher(reader)
     watcher.look()
-    reader.extra.clear()
-    reader.change(event_of(1, 69, "RoundOpened", 4))
+    reader.take_back(event_of(1, 69, "RoundOpened", 4))
     (news,) = watcher.look()
-    assert [(change.job_id, change.round) for change in news.changes] == [(None, None)]
+    assert [event.block for event in news.events][-1] == 69
+    assert [(change.job_id, change.round) for change in news.changes] == [(1, 4)]

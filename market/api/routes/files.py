@@ -1,0 +1,60 @@
+"""Files of jobs: manifest, model, report. They are derived from chain and storage, and every step is checked."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
+
+from market.api.errors import Unavailable
+from market.api.files import Files
+from market.api.parameters import ChainId, JobId, MarketAddress
+from market.api.routes.jobs import JOB
+
+router = APIRouter(tags=["files"])
+_FILE = JOB + "/files"
+
+
+def _files(request: Request, chain_id: int, market: str, job_id: int) -> Files:
+    request.app.state.reader.job(chain_id, market, job_id)  # NotFound before any work
+    files: Files | None = request.app.state.files
+    if files is None:
+        raise Unavailable("this server has no storage to read files from", hint="whoever runs it names one")
+    return files
+
+
+def _headers(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-cache"}
+
+
+@router.get(
+    _FILE + "/manifest",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
+)
+def manifest(request: Request, chain_id: ChainId, market: MarketAddress, job_id: JobId) -> Response:
+    """The job's manifest, as its owner published it."""
+    body = _files(request, chain_id, market, job_id).manifest(chain_id, market, job_id)
+    return Response(body, media_type="application/json", headers=_headers(f"job-{job_id}-manifest.json"))
+
+
+@router.get(
+    _FILE + "/report",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
+)
+def report(request: Request, chain_id: ChainId, market: MarketAddress, job_id: JobId) -> Response:
+    """Terms, rounds, and what became of each update and why."""
+    body = _files(request, chain_id, market, job_id).report(chain_id, market, job_id)
+    return Response(body, media_type="application/json", headers=_headers(f"job-{job_id}-report.json"))
+
+
+@router.get(
+    _FILE + "/model",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+def model(request: Request, chain_id: ChainId, market: MarketAddress, job_id: JobId) -> FileResponse:
+    """The model after the latest settled round, as safetensors; its aggregates are checked against the chain."""
+    path, settled = _files(request, chain_id, market, job_id).model(chain_id, market, job_id)
+    name = f"job-{job_id}-after-{settled}-rounds.safetensors"
+    return FileResponse(path, media_type="application/octet-stream", headers=_headers(name))

@@ -1,0 +1,74 @@
+"""``gramercy dashboard``: the market in a browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from market.cli.command import command
+from market.cli.session import Session
+
+if TYPE_CHECKING:
+    from market.chain.market import MarketClient
+
+
+def dashboard(
+    session: Session,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one; 8420 if not given.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 if not given.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="sqlite:////path/to/index.db or postgresql+psycopg://...; default: in --state.")
+    ] = None,
+    evaluate: Annotated[
+        bool | None, typer.Option("--evaluate/--no-evaluate", help="Measure models of built-in tasks round by round.")
+    ] = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="Show the market of this address book, too. Can be repeated."),
+    ] = None,
+) -> dict[str, Any]:
+    """Index markets and serve the dashboard until Ctrl-C or SIGTERM. It holds no key: money moves from wallets alone.
+
+    Further settings are environment variables GRAMERCY_DASHBOARD_...: HOSTS, ORIGIN, RPC_URLS, SMTP_HOST and more; see
+    docs/dashboard.md.
+    """
+    from market.api.server import published, serve
+    from market.api.settings import Settings
+
+    folder = session.settings.state / "dashboard"
+    given: dict[str, Any] = {"port": port, "host": host, "database": database, "evaluate": evaluate, "state": str(folder)}
+    settings = Settings.from_environment(**given)
+    if not settings.database:
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = replace(settings, database=f"sqlite:///{folder / 'index.db'}")
+    followed = [(session.reader, session.settings.rpc_url), *(_of_book(path) for path in also or [])]
+    clients, urls = [client for client, _ in followed], [url for _, url in followed]
+
+    def ready(address: str) -> None:
+        session.report("dashboard-ready", {"url": address})
+        session.say(f"the dashboard is at {address}")
+
+    serve(published(settings, clients, urls), clients, session.storage, ready)
+    return {"stopped": True}
+
+
+def _of_book(path: Path) -> tuple[MarketClient, str]:
+    """Return the market of an address book that names its chain's address."""
+    from market.address_book import read_address_book
+    from market.chain.market import MarketClient
+    from market.chain.rpc import connect
+    from market.errors import ConfigError
+
+    book = read_address_book(path)
+    if book.rpc_url is None:
+        raise ConfigError(f"{path} does not tell where its chain is", hint="start it with --address-book and --rpc-url")
+    w3 = connect(book.rpc_url, expected_chain_id=book.chain_id)
+    return MarketClient(w3, book.market, first_block=book.first_block), book.rpc_url
+
+
+def add_dashboard(app: typer.Typer) -> None:
+    """Add ``gramercy dashboard``."""
+    command(app, "dashboard")(dashboard)

@@ -51,6 +51,7 @@ export type VerifyingKey = {
  * three blinding powers, `[τ]_2`, `[τ²]_2`.
  */
 export function decodeVerifyingKey(words: Uint8Array): VerifyingKey {
+  if (words.length === 0) throw new Refused('the reference string of the verifier is not known')
   if (words.length !== WORDS * WORD_BYTES) {
     throw new Refused(`${words.length} bytes are not a verifying key, which has ${WORDS} words`)
   }

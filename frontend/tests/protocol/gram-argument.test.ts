@@ -57,7 +57,9 @@ describe('tampering', () => {
       expect(() => decodeGramProof(put(place, R))).toThrow('of the proof is not a canonical scalar')
     }
     for (const place of [0, 1, 3, 4, 10, 11]) {
-      expect(() => decodeGramProof(put(place, wordAt(proof, place) + P))).toThrow('has a coordinate that is not below p')
+      expect(() => decodeGramProof(put(place, wordAt(proof, place) + P))).toThrow(
+        'has a coordinate that is not below p',
+      )
     }
   })
 

@@ -58,8 +58,9 @@ describe('a reference string is refused', () => {
     expect(() => decodeVerifyingKey(withWord(place, (wordOf(place) + 1n) % P))).toThrow(/not a (finite )?point/)
   })
 
-  test('if it is too short, too small or too large', () => {
+  test('if it is not known, too short, too small or too large', () => {
     expect(() => decodeVerifyingKey(WORDS.subarray(1))).toThrow('575 bytes')
+    expect(() => decodeVerifyingKey(WORDS.subarray(0, 0))).toThrow('is not known')
     for (const size of [0n, 8n, (1n << 28n) + 1n]) {
       expect(() => decodeVerifyingKey(withWord(0, size))).toThrow(`cannot have ${size} powers`)
     }

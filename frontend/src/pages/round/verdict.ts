@@ -1,6 +1,6 @@
 /** What became of an update, in a word. */
 import type { UpdateView } from '../../api/types'
-import type { Tone } from '../../ui/Badge.svelte'
+import type { Tone } from '../../ui/tones'
 
 export interface Verdict {
   label: string

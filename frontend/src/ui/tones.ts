@@ -1,0 +1,2 @@
+/** The semantic colours of badges. */
+export type Tone = 'neutral' | 'accent' | 'positive' | 'warn' | 'danger' | 'violet'

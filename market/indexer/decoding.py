@@ -132,9 +132,9 @@ def decode(log: Log) -> AnyEvent | None:
 
 
 @cache
-def topic_of(kind: type[AnyEvent]) -> bytes:
-    """Return the first topic of an event's logs."""
-    return next(topic for topic, (name, _) in _decoders().items() if name == kind.__name__)
+def topic_of(name: str) -> bytes:
+    """Return the first topic of an event's logs, by the event's name."""
+    return next(topic for topic, (known, _) in _decoders().items() if known == name)
 
 
 @cache

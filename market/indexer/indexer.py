@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from market.chain.market import MarketClient
 from market.chain.tokens import Token
-from market.domain import LOCAL_CHAIN_IDS, Address, Deposited, JobCreated, RoundSettled
+from market.domain import LOCAL_CHAIN_IDS, Address, Deposited, JobCreated
 from market.errors import ChainError, ChainUnreachable, NodeRefused
 from market.indexer import schema
 from market.indexer.book import Book, Overtaken
@@ -217,7 +217,7 @@ class Indexer:
         if any(log.block_hash != hashes[log.block] for log in logs):
             raise ChainUnreachable("the node gave logs of two chains", hint="they are read again")
         times = {mark.number: mark.timestamp for mark in eventful}
-        settled = list(dict.fromkeys(log.tx for log in logs if log.topics[:32] == topic_of(RoundSettled)))
+        settled = list(dict.fromkeys(log.tx for log in logs if log.topics[:32] == topic_of("RoundSettled")))
         gas = dict(zip(settled, self._source.gas_used(settled), strict=True))
         read_logs = (read_entry(log, times[log.block], gas.get(log.tx, 0)) for log in logs)
         return [entry for entry in read_logs if entry is not None], eventful

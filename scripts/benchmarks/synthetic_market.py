@@ -1,25 +1,18 @@
-"""A market without a chain: jobs played by the reducer, their events as logs, and a node that answers for them."""
+"""A market without a chain: jobs played by the reducers, their events put into a node's blocks."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from eth_abi.abi import encode
 from eth_hash.auto import keccak
-from web3 import Web3
-from web3.providers.base import BaseProvider
 
 from aggregator.gram import pack_gram
 from aggregator.proofs.statement import Witness
 from market import accounts, rounds
 from market.accounts import Accounts
-from market.chain.artifacts import load_artifact
-from market.chain.market import MarketClient
-from market.chain.market_encoding import encode_id, encode_terms
 from market.domain import (
     NATIVE_COIN,
     AggregatorNamed,
@@ -31,9 +24,9 @@ from market.domain import (
     JobStopped,
     JobTerms,
     KeyPublished,
-    MarketEvent,
     PayoutClaimed,
     Phase,
+    ReferenceCommitted,
     RoundOpened,
     RoundRefunded,
     RoundSettled,
@@ -47,173 +40,11 @@ from market.domain import (
     Withdrawn,
 )
 from market.rounds import JobState
+from scripts.benchmarks.synthetic_node import START, AnyEvent, Node, address, encode_event
 
-CHAIN_ID = 31337
-MARKET = Web3.to_checksum_address("0x" + "ee" * 20)
 CID = b"\x01\x55\x12\x20" + bytes(32)
-START = 1_700_000_000
-AnyEvent = MarketEvent | KeyPublished
-
-
-def address(name: str) -> str:
-    """Return somebody's address."""
-    return str(Web3.to_checksum_address(keccak(name.encode())[-20:]))
-
-
-# -- events as logs -------------------------------------------------------------------------------------------------
-
-_ENTRIES = {entry["name"]: entry for entry in load_artifact("Market").abi if entry["type"] == "event"}
-
-
-def _type(parameter: Any) -> str:
-    kind: str = parameter["type"]
-    if not kind.startswith("tuple"):
-        return kind
-    return "(" + ",".join(map(_type, parameter["components"])) + ")" + kind[len("tuple") :]
-
-
-_TYPES = {
-    name: (
-        [_type(one) for one in entry["inputs"] if one["indexed"]],
-        [_type(one) for one in entry["inputs"] if not one["indexed"]],
-    )
-    for name, entry in _ENTRIES.items()
-}
-_TOPICS = {
-    name: keccak(f"{name}({','.join(map(_type, entry['inputs']))})".encode()) for name, entry in _ENTRIES.items()
-}
-
-
-def encode_event(event: AnyEvent, job: JobState | None) -> tuple[list[str], str]:
-    """Return an event's topics and data, as a node gives them; ``job`` is that of a settlement, before it."""
-    name = type(event).__name__
-    indexed, plain = _TYPES[name]
-    values = _values(event, job)
-    topics = [_TOPICS[name], *(encode([kind], [value]) for kind, value in zip(indexed, values, strict=False))]
-    return ["0x" + topic.hex() for topic in topics], "0x" + encode(plain, values[len(indexed) :]).hex()
-
-
-def _values(event: AnyEvent, job: JobState | None) -> list[Any]:
-    if isinstance(event, JobCreated):
-        return [event.job_id, event.owner, encode_terms(event.terms), event.aggregators, event.manifest_cid]
-    if isinstance(event, RoundSettled) and job is not None:
-        return _settled(event, job)
-    return [getattr(event, name) for name in event.__dataclass_fields__]
-
-
-def _settled(event: RoundSettled, job: JobState) -> list[Any]:
-    posted, target, terms = event.settlement, job.rounds[-1], job.terms
-    included = [commit for commit in target.commits if posted.included >> commit.index & 1]
-    gram = (
-        *(CHAIN_ID, MARKET, event.job_id, event.number, event.aggregator),
-        *(encode_id(terms.rule), encode_id(terms.score), terms.byzantine, terms.dimension, terms.bits),
-        *(terms.headroom_bits, target.opened.scale_exponent, target.budget, terms.floor_bps, terms.cap_bps),
-        *(False, False, False),
-        [commit.trainer for commit in included],
-        [job.stakes.get(commit.trainer, 0) for commit in included],
-        [
-            (int.from_bytes(commit.commitment, "big") >> 2, y)
-            for commit, y in zip(included, posted.commitment_ys, strict=True)
-        ],
-        posted.gram,
-    )
-    statement = (
-        *(gram, posted.weights, posted.scores, posted.payouts, posted.aggregate_commitment),
-        *(posted.next_scale_exponent, terms.reference, bytes(32), posted.next_memory_digest, astuple(posted.witness)),
-    )
-    published = (posted.included, posted.aggregate_root, posted.aggregate_cid, posted.aggregate_bytes)
-    return [
-        event.job_id,
-        event.number,
-        event.aggregator,
-        statement,
-        published,
-        event.proof,
-        event.paid,
-        event.challenge_end,
-    ]
-
-
-# -- a node ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Block:
-    """A block of the synthetic chain: its logs are as a node gives them."""
-
-    number: int
-    hash: str
-    timestamp: int
-    logs: list[dict[str, Any]] = field(default_factory=list)
-
-
-Answer = Callable[[str, Any, Any], Any]
-
-
-class Node(BaseProvider):
-    """A node with one market on it; ``intercept`` may change, or refuse, what it answers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.blocks = [Block(0, "0x" + 64 * "0", START)]
-        self.intercept: Answer = lambda _method, _params, answer: answer
-        self.asked: list[str] = []
-
-    def client(self) -> MarketClient:
-        """Return the market behind this node."""
-        return MarketClient(Web3(self), MARKET)
-
-    def mine(self, encoded: Sequence[tuple[list[str], str]], timestamp: int, salt: int = 0) -> None:
-        """Add a block with logs, each of a transaction of its own."""
-        number = len(self.blocks)
-        digest = keccak(f"{self.blocks[-1].hash}{salt}{timestamp}{encoded}".encode())
-        block = Block(number, "0x" + digest.hex(), timestamp)
-        for index, (topics, data) in enumerate(encoded):
-            block.logs.append(
-                {
-                    **{"address": MARKET.lower(), "topics": topics, "data": data, "removed": False},
-                    **{"blockNumber": hex(number), "blockHash": block.hash, "logIndex": hex(index)},
-                    "transactionHash": "0x" + keccak(f"{block.hash}{index}".encode()).hex(),
-                }
-            )
-        self.blocks.append(block)
-
-    def make_request(self, method: Any, params: Any) -> Any:
-        """Answer a request."""
-        self.asked.append(str(method))
-        return {"jsonrpc": "2.0", "id": 0, **self.intercept(method, params, self._answer(method, params))}
-
-    def make_batch_request(self, batch_requests: Any) -> Any:
-        """Answer a batch."""
-        return [{**self.make_request(*request), "id": place} for place, request in enumerate(batch_requests)]
-
-    def _answer(self, method: str, params: Any) -> dict[str, Any]:
-        match method:
-            case "eth_chainId":
-                return {"result": hex(CHAIN_ID)}
-            case "eth_getCode":
-                return {"result": "0x00"}
-            case "eth_call":
-                forwarder = {"result": "0x" + bytes(12).hex() + address("forwarder")[2:]}
-                return forwarder if params[0]["to"] == MARKET else {"result": "0x"}
-            case "eth_getBlockByNumber":
-                return {"result": self._block(params[0])}
-            case "eth_getTransactionReceipt":
-                return {"result": {"gasUsed": hex(500_000)}}
-            case "eth_getLogs":
-                first, last = (int(params[0][name], 16) for name in ("fromBlock", "toBlock"))
-                return {"result": [log for block in self.blocks[first : last + 1] for log in block.logs]}
-        return {"error": {"code": -32601, "message": f"no method {method}"}}
-
-    def _block(self, tag: str) -> dict[str, Any] | None:
-        number = len(self.blocks) - 1 if tag == "latest" else int(tag, 16)
-        if number >= len(self.blocks):
-            return None
-        block = self.blocks[number]
-        return {"number": hex(number), "hash": block.hash, "timestamp": hex(block.timestamp)}
-
-
-# -- jobs -----------------------------------------------------------------------------------------------------------
+_FEWEST = 3
+_IN_TOKEN, _KEY_WITHDRAWN, _STOPPED = 0.3, 0.2, 0.2
 
 
 @dataclass(frozen=True)
@@ -258,7 +89,7 @@ class Player:
         self, node: Node, seed: int, *, mischief: float = 0.0, trainers: int = 8, rounds_each: int = 10
     ) -> None:
         self.node = node
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311 - the same market every time
         self.mischief = mischief
         self.trainers = trainers
         self.rounds_each = rounds_each
@@ -293,7 +124,7 @@ class Player:
     def create(self) -> None:
         """Open a job."""
         number = len(self.world.jobs) + 1
-        token = NATIVE_COIN if self.rng.random() < 0.7 else address("token")
+        token = address("token") if self.rng.random() < _IN_TOKEN else NATIVE_COIN
         terms = JobTerms(
             token=token,
             verifier=address("verifier"),
@@ -303,7 +134,7 @@ class Player:
             stake_max=10**17,
             aggregator_bond=10**17,
             challenger_share_bps=5_000,
-            min_trainers=3,
+            min_trainers=_FEWEST,
             max_trainers=self.trainers,
             byzantine=1,
             dimension=100,
@@ -317,6 +148,7 @@ class Player:
             refund_void=self.rng.random() < self.mischief,
             rule=self.rng.choice(("multi-krum", "mean")),
             score="shapley",
+            reference=self._odd(),
         )
         self.mine(JobCreated(number, address(f"owner-{number % 7}"), terms, (address("aggregator"),), CID))
 
@@ -362,7 +194,7 @@ class Player:
             first.append(BondReleased(job.job_id, latest.number, latest.replaced[-1].aggregator, latest.bond))
         if job.refund_due(now) and latest is not None:
             first.append(RoundRefunded(job.job_id, latest.number, latest.budget))
-        if len(job.stakes) < job.terms.max_trainers and (len(job.stakes) < 3 or not job.rounds or self._odd()):
+        if len(job.stakes) < job.terms.max_trainers and (len(job.stakes) < _FEWEST or not job.rounds or self._odd()):
             joining = [self._name(job, place) for place in range(job.terms.max_trainers)]
             absent = [trainer for trainer in joining if trainer not in job.stakes]
             self.mine(TrainerJoined(job.job_id, absent[0], 10**16 + self.rng.randrange(10**10)))
@@ -374,6 +206,8 @@ class Player:
             self.mine(*first, JobClosed(job.job_id, after.jobs[job.job_id - 1].escrow))
             return
         terms, number = job.terms, len(job.rounds) + 1
+        if terms.reference:
+            first.append(ReferenceCommitted(job.job_id, number, keccak(f"{job.job_id}/{number}".encode()), CID, 99))
         commit_end = now + terms.commit_seconds
         opened = RoundOpened(
             job.job_id, number, job.next_scale_exponent(), commit_end, commit_end + terms.settle_seconds
@@ -387,34 +221,32 @@ class Player:
         ready = latest is None or not (
             latest.bond or (job.terms.refund_void and not latest.valid and not latest.refunded)
         )
-        choice = rng.randrange(6)
-        if choice == 0 and trainers:
-            who = rng.choice(trainers)
-            unnamed = [AggregatorNamed(job.job_id, who, NATIVE_COIN)] if who in job.named else []
-            self.mine(*unnamed, TrainerLeft(job.job_id, who, job.stakes[who], who))
-        elif choice == 1 and trainers:
-            self.mine(AggregatorNamed(job.job_id, rng.choice(trainers), address(f"named-{rng.randrange(2)}")))
-        elif choice == 2 and ready:
-            rounds_, budget = job.terms.rounds + 1, job.terms.round_budget + 5
-            deposit = job.extension_deposit(rounds_, budget, now)
-            self.mine(JobExtended(job.job_id, rounds_, budget, job.terms.deadline + 7, deposit))
-        elif choice == 3:
-            self.mine(
-                KeyPublished(address("aggregator"), keccak(str(now).encode()) if rng.random() < 0.8 else bytes(32))
-            )
-        elif choice == 4 and rng.random() < 0.2:
-            self.mine(JobStopped(job.job_id, now))
-        else:
-            free = self.world.accounts.free(NATIVE_COIN, job.owner)
-            if free:
-                self.mine(Withdrawn(NATIVE_COIN, job.owner, rng.randrange(free) + 1, job.owner))
-            else:
-                self.mine(Deposited(NATIVE_COIN, job.owner, rng.randrange(10**9) + 1))
+        who = rng.choice(trainers or [job.owner])
+        free = self.world.accounts.free(NATIVE_COIN, job.owner)
+        unnamed = [AggregatorNamed(job.job_id, who, NATIVE_COIN)] if who in job.named else []
+        key = bytes(32) if rng.random() < _KEY_WITHDRAWN else keccak(str(now).encode())
+        terms = job.terms
+        more, budget = terms.rounds + 1, terms.round_budget + 5
+        deposit = job.extension_deposit(more, budget, now)
+        choices: list[list[AnyEvent]] = [
+            [KeyPublished(address("aggregator"), key)],
+            [Deposited(NATIVE_COIN, job.owner, rng.randrange(10**9) + 1)],
+        ]
+        if free:
+            choices.append([Withdrawn(NATIVE_COIN, job.owner, rng.randrange(free) + 1, job.owner)])
+        if trainers:
+            choices.append([*unnamed, TrainerLeft(job.job_id, who, job.stakes[who], who)])
+            choices.append([AggregatorNamed(job.job_id, who, address(f"named-{rng.randrange(2)}"))])
+        if ready:
+            choices.append([JobExtended(job.job_id, more, budget, terms.deadline + 7, deposit)])
+        if rng.random() < _STOPPED and now < terms.deadline:
+            choices.append([JobStopped(job.job_id, now)])
+        self.mine(*rng.choice(choices))
 
     def _commit(self, job: JobState) -> None:
         target = job.rounds[-1]
         missing = [trainer for trainer in job.stakes if target.commit_of(trainer) is None]
-        if not missing or (self._odd() and len(target.commits) > 2):
+        if not missing or (self._odd() and len(target.commits) >= _FEWEST):
             self.pass_time(target.opened.commit_end - self.world.now)
             return
         place = len(target.commits)
@@ -483,10 +315,10 @@ class Player:
         if not self._odd():
             self.pass_time(settled.challenge_end - self.world.now)
             return
-        choice = self.rng.randrange(3)
+        choice = self.rng.choice(("overturn", "slash", "replace"))
         standing = [commit for commit in target.commits if commit.index not in target.slashed]
         returned = sum(target.payouts.values())
-        if choice == 0:
+        if choice == "overturn":
             reward = target.bond * job.terms.challenger_share_bps // 10_000
             accused = settled.aggregator
             self.mine(
@@ -494,9 +326,9 @@ class Player:
                     job.job_id, target.number, address("challenger"), accused, target.bond, reward, returned
                 )
             )
-        elif choice == 1 and standing and standing[-1].trainer not in job.named:
+        elif choice == "slash" and standing and standing[-1].trainer not in job.named:
             self._slash(job, standing[-1])
-        elif choice == 2 and len(target.included) < len(target.commits) and not target.slashed:  # noqa: PLR2004
+        elif choice == "replace" and len(target.included) < len(target.commits) and not target.slashed:
             gives_way = SettlementReplaced(job.job_id, target.number, settled.aggregator, returned)
             released = BondReleased(job.job_id, target.number, settled.aggregator, target.bond)
             reopened = self.world.after(gives_way).after(released).jobs[job.job_id - 1]

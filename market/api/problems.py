@@ -11,9 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from aggregator.errors import GramercyError, InvalidInput
+from aggregator.errors import GramercyError, InvalidInput, InvalidSrs
 from market.api.errors import ApiError
-from market.errors import ChainError, NotFound, StorageError
+from market.errors import ChainError, ContractRefused, NotFound, PayloadError, StorageError, TaskError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/problems/"
@@ -84,8 +84,12 @@ def status_of(error: GramercyError) -> int:
         return error.status
     if isinstance(error, NotFound):
         return HTTPStatus.NOT_FOUND
+    if isinstance(error, PayloadError | InvalidSrs | TaskError):  # what others published, not what was asked
+        return HTTPStatus.BAD_GATEWAY
     if isinstance(error, InvalidInput):
         return HTTPStatus.UNPROCESSABLE_ENTITY
+    if isinstance(error, ContractRefused):
+        return HTTPStatus.CONFLICT
     if isinstance(error, ChainError | StorageError):
         return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.INTERNAL_SERVER_ERROR

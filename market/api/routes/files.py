@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 
-from market.api.errors import Unavailable
 from market.api.files import Files
 from market.api.parameters import ChainId, JobId, MarketAddress
 from market.api.routes.jobs import JOB
+from market.errors import NotFound
 
 router = APIRouter(tags=["files"])
 _FILE = JOB + "/files"
@@ -18,7 +18,7 @@ def _files(request: Request, chain_id: int, market: str, job_id: int) -> Files:
     request.app.state.reader.job(chain_id, market, job_id)  # NotFound before any work
     files: Files | None = request.app.state.files
     if files is None:
-        raise Unavailable("this server has no storage to read files from", hint="whoever runs it names one")
+        raise NotFound("this server has no storage to read files from", hint="whoever runs it names one")
     return files
 
 

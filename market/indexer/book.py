@@ -36,7 +36,8 @@ class Overtaken(Exception):
 class Book:
     """What one market has in the index.
 
-    Everything in memory follows from the rows, and is forgotten when a transaction fails.
+    Everything in memory follows from the rows up to a block that is known; it is forgotten when a transaction fails, or
+    another process has written.
 
     Parameters
     ----------
@@ -54,6 +55,7 @@ class Book:
         self._forget()
 
     def _forget(self) -> None:
+        self._known: BlockMark | None = None
         self._histories: OrderedDict[int, JobHistory] = OrderedDict()
         self._free: dict[tuple[Address, Address], int] | None = None
         self._jobs = -1
@@ -157,12 +159,15 @@ class Book:
                 version = connection.execute(select(schema.meta.c.version)).scalar_one()
                 if self._head(connection) != after:
                     raise Overtaken  # noqa: TRY301 - nothing of this transaction may stay
+                if self._known != after:  # another process went on from where this one was
+                    self._forget()
                 yield connection, version
         except BaseException:
             self._forget()
             raise
 
     def _set_head(self, connection: Connection, mark: BlockMark | None) -> None:
+        self._known = mark
         number, block_hash, timestamp = (mark.number, mark.hash, mark.timestamp) if mark else (None, None, None)
         markets = schema.markets
         values = {"head": number, "head_hash": block_hash, "head_timestamp": timestamp}

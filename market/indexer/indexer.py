@@ -121,6 +121,7 @@ class Indexer:
         head, read = self._source.head(), self._book.head()
         if read is not None and not self._still_there(read, head):
             return self._rewind(read, head)
+        self._behind_since = None
         first = self.first_block if read is None else read.number + 1
         if first > head.number:
             self._book.polled(self._poll(head, caught_up=True))
@@ -159,7 +160,6 @@ class Indexer:
                 raise ChainUnreachable(
                     f"the node is at block {head.number}, behind block {read.number} that was read already"
                 )
-        self._behind_since = None
         self._book.rewind(common, read)
         return True
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -62,7 +63,7 @@ def running_server(programs: Path) -> Iterator[str]:
             _await(server, f"{address}/postgres", folder / "log")
             yield address
         finally:
-            server.terminate()  # waits for its clients; all of them are ours
+            server.send_signal(signal.SIGQUIT)  # "immediate": nothing here is to be kept
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(20)
             if server.poll() is None:

@@ -10,25 +10,29 @@ from web3 import Web3
 
 from market.chain.artifacts import load_artifact
 from market.chain.market_encoding import DECODERS
-from market.domain import Deposited, JobCreated, KeyPublished, RoundSettled
+from market.domain import Deposited, JobCreated, KeyPublished, RoundSettled, SettlementOverturned, SettlementReplaced
 from market.errors import ForbiddenTransition
 from market.indexer.decoding import Log, decode, topic_of
 from scripts.benchmarks.synthetic_market import Player
-from scripts.benchmarks.synthetic_node import MARKET, Node
+from scripts.benchmarks.synthetic_node import MARKET, Node, address, encode_event
 
 
 def played() -> list[dict[str, Any]]:
     """Return logs of markets on which everything happens."""
     found = []
-    for seed in range(8):
+    for seed in range(6):
         node = Node()
         player = Player(node, seed, mischief=0.3, trainers=5, rounds_each=4)
         for _ in range(2):
             player.create()
-        for step in range(160):
+        for step in range(200):
             player.step(step % 2 + 1)
         found += [log for block in node.blocks for log in block.logs]
-    return found
+    rare = Node()
+    gave_way = SettlementReplaced(7, 3, address("aggregator"), 12)
+    overturned = SettlementOverturned(7, 3, address("challenger"), address("aggregator"), 9, 4, 12)
+    rare.mine([encode_event(gave_way, None), encode_event(overturned, None)], 1)
+    return [*found, *rare.blocks[1].logs]
 
 
 LOGS = played()

@@ -1,6 +1,8 @@
-"""Write evidence.json: settlements as a market logs them, proven, for the tests of the verification in the browser.
+"""Write evidence.json and impossible.json, for the tests of the verification in the browser.
 
-``--check`` compares the committed file with what the Python core makes. ``--rows N PATH`` writes one settlement of N
+The former has settlements as a market logs them, proven. The latter has cases as in tests/vectors/settlement.json, of
+matrices that no rows have, though they pass every check on products: where a negative square or a bound comes in.
+``--check`` compares the committed files with what the Python core makes. ``--rows N PATH`` writes one settlement of N
 updates with every extra row, too large to commit: what is measured.
 """
 
@@ -11,6 +13,8 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +25,16 @@ from eth_abi.abi import encode  # noqa: E402
 from eth_utils.crypto import keccak  # noqa: E402
 
 from aggregator.carried import EMPTY, Carried  # noqa: E402
+from aggregator.products import MAX_EXTRA_SQUARE, Layout, Products  # noqa: E402
+from aggregator.rules import RULES  # noqa: E402
+from aggregator.scores import SCORES  # noqa: E402
+from aggregator.settlement import RoundRules  # noqa: E402
 from scripts import compile_contracts  # noqa: E402
+from scripts.settlement_vectors import Stream, _Question  # noqa: E402
 from tests.contracts.wire import type_of, values_of  # noqa: E402
 from tests.unit.proofs.scene import SCALE_EXPONENT, Scene, scene  # noqa: E402
 
-FILE = Path(__file__).with_name("evidence.json")
+FOLDER = Path(__file__).resolve().parent
 VERIFIER = "0x" + "33" * 20
 CID = bytes.fromhex("01551220") + bytes(range(32))
 Evidence = dict[str, Any]
@@ -96,6 +105,35 @@ def evidence(name: str, base: Scene, *, number: int = 3) -> Evidence:
     }
 
 
+def impossible_cases(n: int = 4, d: int = 1000, bits: int = 16) -> Iterator[dict[str, Any]]:
+    """Yield the cases of ``impossible.json``: every rule with every score that settles, a first round and the next."""
+    rules, scores = (sorted(kind for kind in known if known[kind].settles) for known in (RULES, SCORES))
+    for place, (rule, score) in enumerate(product(rules, scores)):
+        memory = EMPTY
+        for number in (1, 2):
+            name = f"{rule} and {score}, round {number}"
+            layout = Layout(n, reference=True, previous=place % 3 > 0, history=RULES[rule].needs_history)
+            terms = RoundRules(rule, score, 1, d, bits, 3, 10**18, reference=True, floor_bps=3_000)
+            products = _impossible(Stream(name), layout, d << (2 * bits - 2))
+            question = _Question(terms, products, [5, 1, 3, 2], 0, [7, 8, 9, 10], memory)
+            memory = question.outcome.memory
+            yield question.case(name)
+
+
+def _impossible(stream: Stream, layout: Layout, bound: int) -> Products:
+    """Return products near the bounds that are checked, and beyond what Cauchy and Schwarz allow between updates."""
+    n, total = layout.updates, layout.total
+    matrix = [[0] * total for _ in range(total)]
+    for i in range(total):
+        limit = bound if i < n else MAX_EXTRA_SQUARE
+        matrix[i][i] = (0, limit, stream.below(limit), stream.below(limit) >> 40)[stream.below(4)]
+        for j in range(i):
+            squares = matrix[i][i], matrix[j][j]
+            most = sum(squares) // 2 if i < n else isqrt(squares[0] * squares[1])
+            matrix[i][j] = matrix[j][i] = (most, -most, stream.below(2 * most + 1) - most)[stream.below(3)]
+    return Products(layout, tuple(map(tuple, matrix)))
+
+
 def _with_all(n: int, d: int) -> Scene:
     def played(*, previous: bool, memory: Carried) -> Scene:
         return scene(
@@ -149,10 +187,14 @@ def main() -> int:
         n, path = arguments.rows
         Path(path).write_text(json.dumps(evidence("largest", _with_all(int(n), 60))))
         return 0
-    text = json.dumps({"cases": list(evidence_cases())}, indent=1) + "\n"
+    texts = {
+        FOLDER / name: '{"cases": [\n' + ",\n".join(map(json.dumps, cases)) + "\n]}\n"
+        for name, cases in (("evidence.json", evidence_cases()), ("impossible.json", impossible_cases()))
+    }
     if arguments.check:
-        return int(FILE.read_text() != text)
-    FILE.write_text(text)
+        return int(any(path.read_text() != text for path, text in texts.items()))
+    for path, text in texts.items():
+        path.write_text(text)
     return 0
 
 

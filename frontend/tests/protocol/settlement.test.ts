@@ -3,10 +3,13 @@ import { describe, expect, test } from 'vitest'
 import { fromHex, toHex } from '../../src/protocol/bytes'
 import { decodeCarried, encodeCarried } from '../../src/protocol/carried'
 import { settle } from '../../src/protocol/settlement'
-import { roundTerms, SETTLEMENTS } from './vectors'
+import { IMPOSSIBLE, roundTerms, SETTLEMENTS } from './vectors'
 
-describe('settlement.json', () => {
-  test.each(SETTLEMENTS)('$name', (vector) => {
+describe.each([
+  ['settlement.json', SETTLEMENTS],
+  ['matrices that no rows have', IMPOSSIBLE],
+])('%s', (_, cases) => {
+  test.each(cases)('$name', (vector) => {
     const carried = decodeCarried(fromHex(vector.carried))
     const outcome = settle(roundTerms(vector), vector.job_reference, carried)
     expect({ ...outcome, carried: toHex(encodeCarried(outcome.carried)) }).toEqual({

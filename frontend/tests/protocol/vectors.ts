@@ -11,12 +11,15 @@ import { decodeVerifyingKey, type VerifyingKey } from '../../src/protocol/refere
 import type { RoundTerms } from '../../src/protocol/settlement'
 import type { GramStatement, RoundRules } from '../../src/protocol/statement'
 import { developmentWords } from './development-string'
+import impossible from './impossible.json'
 
 export const COMMITMENTS = commitments
 export const HISTORY = history.cases
 export const PROOFS = proofs.cases
 export const SETTLEMENTS = settlement.cases
 export const REFERENCE_STRINGS = srs.development
+/** Cases like those of settlement.json, of matrices that pass every check and are of no rows; make_evidence.py makes them. */
+export const IMPOSSIBLE: readonly SettlementVector[] = impossible.cases
 export type ProofVector = (typeof PROOFS)[number]
 export type SettlementVector = (typeof SETTLEMENTS)[number]
 

@@ -56,7 +56,8 @@ def show(answer: Figures) -> None:
 
 def _figures(answer: Figures) -> Table:
     parameters = answer["parameters"]
-    size = ", ".join(f"{name} = {parameters[name]:,}" for name in ("n", "d", "bits"))
+    sizes = ("n", "d", "bits", "events", "jobs", "trainers")
+    size = ", ".join(f"{name} = {parameters[name]:,}" for name in sizes if name in parameters)
     table = Table(title=size, show_header=False)
     for key, value in answer.items():
         if key in _HIDDEN:

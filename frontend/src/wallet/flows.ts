@@ -1,0 +1,116 @@
+/** What was asked of the wallet and what became of it: plain data, kept in this browser by chain and account. */
+import { same } from './eip1193'
+import type { Asked } from './intents'
+
+export type StepName = 'reset' | 'approve' | 'permit' | 'send'
+export type TxState = 'pending' | 'confirmed' | 'failed' | 'replaced' | 'cancelled' | 'dropped'
+
+export interface Tx {
+  step: StepName
+  hash: string
+  nonce: number
+  /** Where it goes and with what: to tell a repriced transaction from another one. */
+  to: string
+  data: string
+  /** Milliseconds since the epoch, and the head then. */
+  sentAt: number
+  sentBlock: number
+  state: TxState
+  confirmations: number
+  block: number | null
+  gasUsed: string | null
+  /** What the gas cost, in wei. */
+  fee: string | null
+  /** Why it failed. */
+  reason: string | null
+  /** The transaction that took its place. */
+  successor: string | null
+  /** Since when no node knows of it, in milliseconds since the epoch. */
+  unseenSince: number | null
+}
+
+export interface Flow extends Asked {
+  id: string
+  account: string
+  created: number
+  /** `open`: waits for the user; `pending`: for the chain. */
+  state: 'open' | 'pending' | 'confirmed' | 'failed' | 'abandoned'
+  txs: Tx[]
+  /** A transaction was handed to the wallet, whose answer has not come: the account's nonce before. */
+  handed: { step: StepName; nonce: number } | null
+  /** The job that was opened. */
+  jobId: number | null
+}
+
+const MOST = 60
+const keyOf = (chainId: number, account: string): string => `gramercy.flows.${chainId}.${account.toLowerCase()}`
+const FLOWS = /^gramercy\.flows\.\d+\.0x[0-9a-f]{40}$/
+
+/** A new flow, not begun. */
+export function begin(asked: Asked, account: string, now: number = Date.now()): Flow {
+  return { ...asked, id: crypto.randomUUID(), account, created: now, state: 'open', txs: [], handed: null, jobId: null }
+}
+
+/** The latest transaction of a step. */
+export function latestOf(flow: Flow, step: StepName): Tx | undefined {
+  return flow.txs.findLast((tx) => tx.step === step)
+}
+
+/** How a flow stands, from its transactions. */
+export function stateOf(flow: Flow): Flow['state'] {
+  const last = flow.txs.at(-1)
+  if (flow.state === 'abandoned' || !last) return flow.state
+  if (last.state === 'pending') return 'pending'
+  if (last.step === 'send' && last.state === 'confirmed') return 'confirmed'
+  if (last.state === 'failed') return 'failed'
+  return 'open'
+}
+
+/** Whether it still has something to follow or to do. */
+export const unfinished = (flow: Flow): boolean => flow.state === 'open' || flow.state === 'pending'
+
+/** All flows of an account on a chain, newest first; what cannot be read is left out. */
+export function load(storage: Storage, chainId: number, account: string): Flow[] {
+  return parsed(storage.getItem(keyOf(chainId, account))).filter((flow) => flow.chainId === chainId && same(flow.account, account))
+}
+
+/** All flows of this browser, newest first. */
+export function loadAll(storage: Storage): Flow[] {
+  const flows: Flow[] = []
+  for (let i = 0; i < storage.length; i++) {
+    const key = storage.key(i)
+    if (key !== null && FLOWS.test(key)) flows.push(...parsed(storage.getItem(key)))
+  }
+  return flows.sort((a, b) => b.created - a.created)
+}
+
+/** Keep a flow: in the place of its earlier state, or as the newest. Finished ones beyond the newest 60 go. */
+export function save(storage: Storage, flow: Flow): void {
+  const others = load(storage, flow.chainId, flow.account).filter(({ id }) => id !== flow.id)
+  const all = [flow, ...others].sort((a, b) => b.created - a.created)
+  const kept = all.filter((one, place) => place < MOST || unfinished(one))
+  storage.setItem(keyOf(flow.chainId, flow.account), JSON.stringify(kept))
+}
+
+/** Forget a flow. */
+export function remove(storage: Storage, flow: Flow): void {
+  const others = load(storage, flow.chainId, flow.account).filter(({ id }) => id !== flow.id)
+  storage.setItem(keyOf(flow.chainId, flow.account), JSON.stringify(others))
+}
+
+export const concernsFlows = (key: string | null): boolean => key === null || FLOWS.test(key)
+
+function parsed(text: string | null): Flow[] {
+  try {
+    const flows: unknown = JSON.parse(text ?? '[]')
+    return Array.isArray(flows) ? flows.filter(isFlow) : []
+  } catch {
+    return []
+  }
+}
+
+function isFlow(value: unknown): value is Flow {
+  if (typeof value !== 'object' || value === null) return false
+  const flow = value as Partial<Flow>
+  return typeof flow.id === 'string' && typeof flow.account === 'string' && typeof flow.chainId === 'number' && Array.isArray(flow.txs) && typeof flow.intent === 'object'
+}

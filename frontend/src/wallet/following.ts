@@ -1,0 +1,82 @@
+/** What became of a transaction: pending, in a block, taken back, replaced by another of the same nonce, or lost. */
+import { type Hex, integer, type Provider, quantity, same } from './eip1193'
+import type { Tx } from './flows'
+
+/** A transaction that no node knows any more for so long is called dropped. */
+const LOST_MS = 90_000
+/** How far back to look for what took a transaction's nonce. */
+const SEARCH_BLOCKS = 200
+
+interface Receipt {
+  status: Hex
+  blockNumber: Hex
+  gasUsed: Hex
+  effectiveGasPrice?: Hex
+  logs: { address: string; topics: string[] }[]
+}
+
+interface Sent {
+  hash: string
+  from: string
+  to: string | null
+  nonce: Hex
+  input: string
+  value: Hex
+}
+
+export interface Followed {
+  tx: Tx
+  receipt: Receipt | null
+}
+
+/**
+ * Look at a transaction once; a new state, with the receipt where there is one.
+ *
+ * `account` sent it; `now` is in milliseconds. Throws `RpcError` where the chain cannot be asked.
+ */
+export async function look(rpc: Provider, tx: Tx, account: string, now: number = Date.now()): Promise<Followed> {
+  const receipt = (await rpc.request({ method: 'eth_getTransactionReceipt', params: [tx.hash] })) as Receipt | null
+  if (receipt?.blockNumber) return { tx: await mined(rpc, tx, receipt), receipt }
+  const waiting: Tx = { ...tx, state: 'pending', block: null, confirmations: 0, gasUsed: null, fee: null, reason: null }
+  const known = await rpc.request({ method: 'eth_getTransactionByHash', params: [tx.hash] })
+  if (known) return { tx: { ...waiting, unseenSince: null }, receipt: null }
+  const used = Number(integer(await rpc.request({ method: 'eth_getTransactionCount', params: [account, 'latest'] })))
+  if (used > tx.nonce) return { tx: await replaced(rpc, waiting, account), receipt: null }
+  const unseenSince = tx.unseenSince ?? now
+  return { tx: { ...waiting, unseenSince, state: now - unseenSince > LOST_MS ? 'dropped' : 'pending' }, receipt: null }
+}
+
+async function mined(rpc: Provider, tx: Tx, receipt: Receipt): Promise<Tx> {
+  const head = Number(integer(await rpc.request({ method: 'eth_blockNumber' })))
+  const block = Number(integer(receipt.blockNumber))
+  const gasUsed = integer(receipt.gasUsed)
+  return {
+    ...tx,
+    state: integer(receipt.status) === 1n ? 'confirmed' : 'failed',
+    block,
+    confirmations: Math.max(1, head - block + 1),
+    gasUsed: gasUsed.toString(),
+    fee: receipt.effectiveGasPrice ? (gasUsed * integer(receipt.effectiveGasPrice)).toString() : null,
+    unseenSince: null,
+  }
+}
+
+/** Another transaction has the nonce: the same call at another price goes on under its hash. */
+async function replaced(rpc: Provider, tx: Tx, account: string): Promise<Tx> {
+  const other = await holder(rpc, tx, account)
+  if (!other) return { ...tx, state: 'replaced' }
+  if (same(other.hash, tx.hash)) return tx
+  if (other.to !== null && same(other.to, tx.to) && same(other.input, tx.data)) return { ...tx, hash: other.hash, unseenSince: null }
+  const cancelled = other.to !== null && same(other.to, account) && integer(other.value) === 0n
+  return { ...tx, state: cancelled ? 'cancelled' : 'replaced', successor: other.hash }
+}
+
+async function holder(rpc: Provider, tx: Tx, account: string): Promise<Sent | null> {
+  const head = Number(integer(await rpc.request({ method: 'eth_blockNumber' })))
+  for (let number = Math.max(tx.sentBlock, head - SEARCH_BLOCKS); number <= head; number++) {
+    const block = (await rpc.request({ method: 'eth_getBlockByNumber', params: [quantity(number), true] })) as { transactions?: Sent[] } | null
+    const found = block?.transactions?.find((one) => typeof one === 'object' && same(one.from, account) && Number(integer(one.nonce)) === tx.nonce)
+    if (found) return found
+  }
+  return null
+}

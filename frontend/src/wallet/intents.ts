@@ -1,0 +1,66 @@
+/** What somebody wants from a market, as plain data: it outlives the page, so that what was begun can go on. */
+import type { Token } from '../api/types'
+import type { Hex } from './eip1193'
+
+/** A job's terms as the contract takes them; amounts as decimal text. */
+export interface ChainTerms {
+  token: Hex
+  verifier: Hex
+  roundBudget: string
+  rounds: number
+  stakeMin: string
+  stakeMax: string
+  aggregatorBond: string
+  challengerShareBps: number
+  minTrainers: number
+  maxTrainers: number
+  byzantine: number
+  dimension: number
+  bits: number
+  headroomBits: number
+  scaleExponent: number
+  commitSeconds: number
+  settleSeconds: number
+  challengeSeconds: number
+  deadline: number
+  refundVoid: boolean
+  rule: string
+  score: string
+  hasReference: boolean
+  floorBps: number
+  capBps: number
+}
+
+export type Intent =
+  | { kind: 'create'; terms: ChainTerms; aggregators: Hex[]; manifest: Hex }
+  | { kind: 'extend'; jobId: number; rounds: number; roundBudget: string; deadline: number; deposit: string }
+  | { kind: 'stop'; jobId: number }
+  | { kind: 'close'; jobId: number }
+  | { kind: 'withdraw'; amount: string; recipient: Hex }
+  | { kind: 'claim'; jobId: number; rounds: number[]; recipient: Hex }
+  | { kind: 'leave'; jobId: number; recipient: Hex }
+
+/** A line of what the user is asked to agree to: amounts in words. */
+export interface Line {
+  label: string
+  value: string
+}
+
+export interface Asked {
+  chainId: number
+  chainName: string
+  market: Hex
+  explorer: string | null
+  token: Token
+  title: string
+  lines: Line[]
+  intent: Intent
+}
+
+export const NATIVE: Hex = '0x0000000000000000000000000000000000000000'
+
+/** What the user pays with this, in units of the token. */
+export function paymentOf(intent: Intent): bigint {
+  if (intent.kind === 'create') return BigInt(intent.terms.roundBudget) * BigInt(intent.terms.rounds)
+  return intent.kind === 'extend' ? BigInt(intent.deposit) : 0n
+}

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
 from web3 import Web3
 
-from market.api.answers import Bodies
+from market.api.answers import Bodies, Replays
 from market.api.delivering import Deliverer
 from market.api.drafts import DraftStore
 from market.api.files import Files
@@ -96,6 +96,7 @@ def create_app(settings: Settings, parts: Parts, started: Callable[[], None] = l
     app.include_router(api)
     app.include_router(health.router)
     app.include_router(pages.router)
+    app.add_middleware(Replays, bodies=app.state.bodies)
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
     app.add_middleware(Guard, settings=settings, observe=app.state.metrics.observe)
     complete(app)
@@ -105,7 +106,7 @@ def create_app(settings: Settings, parts: Parts, started: Callable[[], None] = l
 def _fill(app: FastAPI, settings: Settings, parts: Parts) -> None:
     """Give an application what its paths use."""
     state, hub = app.state, stream.Hub()
-    state.settings, state.reader, state.bodies, state.hub = settings, parts.reader, Bodies(), hub
+    state.settings, state.reader, state.bodies, state.hub = settings, parts.reader, Bodies(parts.reader), hub
     state.metrics = Metrics(parts.reader, lambda: hub.streams)
     state.sign_ins, state.drafts = SignIns(parts.engine, parts.chains), DraftStore(parts.engine)
     mail = Mail(settings.smtp_host, settings.smtp_port, settings.smtp_from)

@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import Scope
 
+from market.api.answers import TEMPLATE
 from market.api.reader import Reader
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -34,7 +35,7 @@ class Metrics:
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Count one answer; paths that do not exist count as one."""
-        path = getattr(scope.get("route"), "path", "other")
+        path = str(scope.get(TEMPLATE) or getattr(scope.get("route"), "path", "other"))
         method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "PUT", "DELETE") else "other"
         self.requests.labels(method, path, str(status)).inc()
         if not path.endswith("/stream"):

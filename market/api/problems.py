@@ -78,21 +78,21 @@ def problem(
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
+_STATUSES: tuple[tuple[tuple[type[GramercyError], ...], HTTPStatus], ...] = (
+    ((NotFound,), HTTPStatus.NOT_FOUND),
+    ((PayloadError, InvalidSrs, TaskError), HTTPStatus.BAD_GATEWAY),
+    ((InvalidInput,), HTTPStatus.UNPROCESSABLE_ENTITY),
+    ((ContractRefused,), HTTPStatus.CONFLICT),
+    ((ChainError, StorageError), HTTPStatus.SERVICE_UNAVAILABLE),
+)
+"""By kind, the first that fits: what others published is no fault of the request."""
+
+
 def status_of(error: GramercyError) -> int:
     """Return the HTTP status of an error of the layers below."""
     if isinstance(error, ApiError):
         return error.status
-    if isinstance(error, NotFound):
-        return HTTPStatus.NOT_FOUND
-    if isinstance(error, PayloadError | InvalidSrs | TaskError):  # what others published, not what was asked
-        return HTTPStatus.BAD_GATEWAY
-    if isinstance(error, InvalidInput):
-        return HTTPStatus.UNPROCESSABLE_ENTITY
-    if isinstance(error, ContractRefused):
-        return HTTPStatus.CONFLICT
-    if isinstance(error, ChainError | StorageError):
-        return HTTPStatus.SERVICE_UNAVAILABLE
-    return HTTPStatus.INTERNAL_SERVER_ERROR
+    return next((status for kinds, status in _STATUSES if isinstance(error, kinds)), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 async def _told(request: Request, error: Exception) -> Response:

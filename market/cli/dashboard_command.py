@@ -32,8 +32,8 @@ def dashboard(
 ) -> dict[str, Any]:
     """Index markets and serve the dashboard until Ctrl-C or SIGTERM. It holds no key: money moves from wallets alone.
 
-    Further settings are environment variables GRAMERCY_DASHBOARD_...: HOSTS, ORIGIN, RPC_URLS, SMTP_HOST and more; see
-    docs/dashboard.md.
+    Further settings are environment variables GRAMERCY_DASHBOARD_HOSTS, _ORIGIN, _RPC_URLS, _LOCAL_HOOKS, _SMTP_HOST,
+    _SMTP_PORT, _SMTP_FROM and _MAX_LAG_SECONDS.
     """
     from market.api.server import published, serve
     from market.api.settings import Settings

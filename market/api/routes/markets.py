@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from market.api.answers import Answer, whole
+from market.api.answers import LAGGING_SECONDS, Answer, whole
 from market.api.parameters import AccountAddress, ChainId, Cursor, Limit, MarketAddress, OfAddress, OfRound
 from market.api.reader import PAGE
 from market.indexer.views import Account, EventView, JobOfTrainer, Market, Page
@@ -17,13 +17,13 @@ _ACCOUNT = _MARKET + "/accounts/{address}"
 @router.get("/markets", response_model=Page[Market])
 def markets(answer: Answer) -> Response:
     """All markets, with their money by token."""
-    return answer(lambda reader: whole(reader.markets()))
+    return answer(lambda reader: whole(reader.markets()), seconds=LAGGING_SECONDS)
 
 
 @router.get(_MARKET, response_model=Market)
 def market(answer: Answer, chain_id: ChainId, market: MarketAddress) -> Response:
     """One market."""
-    return answer(lambda reader: reader.market(chain_id, market))
+    return answer(lambda reader: reader.market(chain_id, market), seconds=LAGGING_SECONDS)
 
 
 @router.get(_MARKET + "/events", response_model=Page[EventView])

@@ -99,7 +99,6 @@ class FakeReader:
         return self._version
 
     def markets(self) -> tuple[v.Market, ...]:
-        self.queries += 1
         head = v.Head(block=900, hash=word(900), timestamp=NOW, chain_block=900, lag_seconds=0.5)
         money = {"escrow": 2, "stakes": 3, "bonds": 1, "unclaimed": 1, "claimed": 2, "free": 4, "volume": 25}
         amounts: Any = {name: amount * ETHER for name, amount in money.items()}
@@ -159,6 +158,7 @@ class FakeReader:
         cursor: str | None = None,
         limit: int = 50,
     ) -> v.Page[v.JobSummary]:
+        self.queries += 1
         fits = chain_id in (None, CHAIN) and market in (None, MARKET) and owner in (None, OWNER)
         fits = fits and trainer in (None, *TRAINERS) and status in (None, v.JobStatus.RUNNING) and not query
         found = [self._summary(number) for number in range(self.count, 0, -1)] if fits else []

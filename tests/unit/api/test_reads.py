@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 
 import httpx
 import pytest
 
+from market.api import answers
 from market.api.problems import Problem
 from market.indexer import views as v
 from tests.unit.api.fake_reader import CHAIN, ETHER, MARKET, OWNER, TRAINERS, FakeReader, event_of
@@ -84,14 +86,26 @@ def test_who_has_the_answer_gets_304_until_something_changes(client: httpx.Clien
 
 
 def test_the_same_question_of_the_same_state_is_asked_once(client: httpx.Client, reader: FakeReader) -> None:
-    client.get(f"{ROOT}/markets")
+    first = client.get(f"{ROOT}/jobs")
     before = reader.queries
     for _ in range(3):
-        client.get(f"{ROOT}/markets")
+        assert client.get(f"{ROOT}/jobs").json() == first.json()
     assert reader.queries == before
     reader.change()
-    client.get(f"{ROOT}/markets")
-    assert reader.queries > before
+    client.get(f"{ROOT}/jobs")
+    assert reader.queries == before + 1
+
+
+def test_how_long_ago_the_chain_was_asked_is_never_old(
+    client: httpx.Client, reader: FakeReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.get(OF_MARKET)
+    late = reader.markets()[0]
+    late = late.model_copy(update={"head": late.head.model_copy(update={"lag_seconds": 77.0})})
+    monkeypatch.setattr(reader, "market", lambda _chain_id, _address: late)
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + answers.LAGGING_SECONDS)
+    assert client.get(OF_MARKET).json()["head"]["lag_seconds"] == 77.0
 
 
 def test_long_answers_are_compressed_for_who_takes_that(client: httpx.Client) -> None:

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 
-import { fromHex, NO_BYTES, toHex, writeInteger } from '../../src/protocol/bytes'
+import { concatBytes, fromHex, NO_BYTES, toHex, writeInteger } from '../../src/protocol/bytes'
 import { digestOf, EMPTY, encodeCarried } from '../../src/protocol/carried'
-import { encodePoint, INFINITY } from '../../src/protocol/curve'
+import { encodePoint, GENERATOR, INFINITY, linearCombination } from '../../src/protocol/curve'
 import { advance } from '../../src/protocol/history'
 import { address, HISTORY, point } from './vectors'
 
@@ -21,6 +21,16 @@ describe('history.json', () => {
       ;({ carried } = found)
     }
   })
+})
+
+test('a sum goes on up to a multiplier of 2^30, and starts again beyond', () => {
+  const trainer = address('11'.repeat(20))
+  const entry = (multiplier: bigint): Uint8Array =>
+    concatBytes(fromHex(trainer), writeInteger(-3n, 2), writeInteger(multiplier, 4), encodePoint(GENERATOR))
+  const after = (multiplier: bigint): unknown => advance(entry(multiplier), [trainer], [GENERATOR], -3).sums[0]
+  const twice = linearCombination([GENERATOR], [2n])
+  expect(after((1n << 30n) - 1n)).toEqual({ exponent: -3, multiplier: 1n << 30n, commitment: twice })
+  expect(after(1n << 30n)).toEqual({ exponent: -3, multiplier: 1n, commitment: GENERATOR })
 })
 
 describe('running sums are refused', () => {

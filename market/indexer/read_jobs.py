@@ -30,6 +30,9 @@ Sort = Literal["newest", "deadline", "budget"]
 OwnerMay = Literal["extend", "stop", "close", "withdraw", "commit_reference"]
 
 
+_LARGEST, _DIGITS = (1 << 63) - 1, 30
+
+
 def list_jobs(
     connection: Connection,
     conditions: Sequence[ColumnElement[bool]],
@@ -79,9 +82,11 @@ def job_conditions(
     words = (query or "").strip()
     if words:
         named = schema.manifests.c.name.icontains(words, autoescape=True)
-        owned = func.lower(jobs.owner).contains(words.lower(), autoescape=True)
-        numbered = [jobs.job_id == int(words)] if words.isascii() and words.isdigit() and len(words) < 19 else []  # noqa: PLR2004
-        found.append(or_(named, owned, *numbered))
+        if words.isascii() and words.isdigit():
+            numbered = jobs.job_id == min(int(words[:_DIGITS]), _LARGEST)
+            found.append(or_(named, numbered))
+        else:
+            found.append(or_(named, func.lower(jobs.owner).contains(words.lower(), autoescape=True)))
     return found
 
 

@@ -39,8 +39,7 @@ def dashboard(
     from market.api.settings import Settings
 
     folder = session.settings.state / "dashboard"
-    given: dict[str, Any] = {"port": port, "host": host, "database": database, "evaluate": evaluate, "state": str(folder)}
-    settings = Settings.from_environment(**given)
+    settings = Settings.from_environment(port=port, host=host, database=database, evaluate=evaluate, state=str(folder))
     if not settings.database:
         folder.mkdir(parents=True, exist_ok=True)
         settings = replace(settings, database=f"sqlite:///{folder / 'index.db'}")

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=200, help="its jobs (200)")
     parser.add_argument("--database", default="", help="URL of an empty database; default: SQLite in a new file")
     parser.add_argument("--block-seconds", type=float, default=12.0, help="a block, and all is read anew (12)")
+    parser.add_argument("--threads", type=int, default=0, help="cores to use (0: all)")
     parser.add_argument("--json", action="store_true", help="answer with one JSON object")
 
 

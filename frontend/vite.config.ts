@@ -3,8 +3,9 @@ import { loadEnv } from 'vite'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig(({ mode }) => ({
-  plugins: [svelte()],
-  resolve: mode === 'test' ? { conditions: ['browser'] } : {},
+  // Tests of runes run in node, but compiled as for browsers.
+  plugins: [svelte(mode === 'test' ? { dynamicCompileOptions: () => ({ generate: 'client' }) } : {})],
+  ssr: mode === 'test' ? { resolve: { conditions: ['browser', 'module'] } } : {},
   build: {
     outDir: '../market/api/bundle',
     emptyOutDir: true,
@@ -18,5 +19,5 @@ export default defineConfig(({ mode }) => ({
     host: '127.0.0.1',
     proxy: { '/api': loadEnv(mode, '.', 'GRAMERCY_').GRAMERCY_API ?? 'http://127.0.0.1:8420' },
   },
-  test: { include: ['tests/**/*.test.ts'], environment: 'node' },
+  test: { include: ['tests/**/*.test.ts'], environment: 'node', server: { deps: { inline: ['svelte'] } } },
 }))

@@ -4,6 +4,9 @@ import type { Topic } from '../live/topics'
 import { readUrl } from './client'
 import { Problem } from './problem'
 
+/** What a reorganisation of the chain took away is not shown any longer. */
+const GONE = 404
+
 export interface Resource<Body> {
   readonly data: Body | undefined
   readonly error: Problem | undefined
@@ -49,6 +52,7 @@ export function resource<Body>(url: () => string | null, options: ResourceOption
     } catch (failure) {
       if (own.signal.aborted) return
       error = failure instanceof Problem ? failure : new Problem({ title: 'The read failed', detail: String(failure) })
+      if (error.status === GONE) data = undefined
     }
     loading = false
   }

@@ -45,12 +45,10 @@ export function byRound(series: Series[], colours: Colours, stacked = false): Op
   return {
     ...base(colours, `${series.map((each) => each.name).join(' and ')} by round`),
     grid: places.map((place) => ({
-      left: 12,
-      right: 12,
+      ...(stacked
+        ? { left: 52, right: 16, bottom: place === places.length - 1 ? 24 : '46%', outerBoundsMode: 'none' as const }
+        : { left: 12, right: 12, bottom: 8, outerBoundsMode: 'same' as const, outerBoundsContain: 'axisLabel' as const }),
       top: place === 0 ? 36 : '64%',
-      bottom: place === places.length - 1 ? 8 : '46%',
-      outerBoundsMode: 'same' as const,
-      outerBoundsContain: 'axisLabel' as const,
     })),
     legend: {
       top: 0,

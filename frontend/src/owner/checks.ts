@@ -2,7 +2,7 @@
 import type { ChainTerms } from '../wallet/intents'
 import { NATIVE } from '../wallet/intents'
 import { same } from '../wallet/eip1193'
-import { type Draft, type Errors, type Field, RULES_BY_REFERENCE, SCORES_BY_REFERENCE } from './draft'
+import { type Errors, type Field, RULES_BY_REFERENCE, SCORES_BY_REFERENCE } from './draft'
 
 const MAX_TRAINERS = 64
 const MAX_WINDOW_SECONDS = 30 * 86_400
@@ -116,14 +116,14 @@ function splitErrors(t: ChainTerms, add: (field: string, text: string) => void):
 }
 
 /** What the market takes, but an owner may not want. */
-export function warnings(t: ChainTerms, aggregators: readonly string[], draft: Pick<Draft, 'rule'>): string[] {
+export function warnings(t: ChainTerms, aggregators: readonly string[]): string[] {
   const told: string[] = []
   if (BigInt(t.aggregatorBond) === 0n) told.push('Without a bond an aggregator who settles falsely loses nothing but its place in the job.')
   else if (BigInt(t.aggregatorBond) < BigInt(t.roundBudget)) told.push('The bond is below the budget of a round: settling falsely could pay more than it costs.')
   if (t.challengeSeconds === 0) told.push('Without a challenge window nobody can show that an aggregate is false.')
   else if (t.challengeSeconds < 3_600) told.push('A challenge window under an hour leaves little time to check an aggregate.')
   if (t.byzantine === 0) told.push('With f = 0 a single false update can spoil a round.')
-  if (draft.rule === 'mean') told.push('The mean holds against no false update at all.')
+  if (t.rule === 'mean') told.push('The mean holds against no false update at all.')
   if (BigInt(t.stakeMax) > 2n * BigInt(t.stakeMin)) told.push('Trainers weigh by their stakes: one with the largest counts more than twice one with the smallest.')
   if (aggregators.length === 1) told.push('With one aggregator every round waits for it alone.')
   if (t.capBps === 0) told.push('Without a cap one trainer can take a whole round’s budget.')

@@ -80,28 +80,6 @@ export const MARKET_ABI = [
     outputs: [],
   },
   {
-    type: 'function',
-    name: 'balanceOf',
-    stateMutability: 'view',
-    inputs: [{ name: 'token', type: 'address' }, { name: 'account', type: 'address' }],
-    outputs: [{ name: '', type: 'uint256' }],
-  },
-  {
-    type: 'function',
-    name: 'stakeOf',
-    stateMutability: 'view',
-    inputs: [{ name: 'jobId', type: 'uint256' }, { name: 'trainer', type: 'address' }],
-    outputs: [{ name: '', type: 'uint256' }],
-  },
-  {
-    type: 'function',
-    name: 'payoutOf',
-    stateMutability: 'view',
-    inputs: [{ name: 'jobId', type: 'uint256' }, { name: 'number', type: 'uint32' }, { name: 'trainer', type: 'address' }],
-    outputs: [{ name: '', type: 'tuple', components: [{ name: 'amount', type: 'uint128' }, { name: 'claimed', type: 'bool' }] }],
-  },
-  { type: 'function', name: 'jobCount', stateMutability: 'view', inputs: [], outputs: [{ name: '', type: 'uint256' }] },
-  {
     type: 'event',
     name: 'JobCreated',
     anonymous: false,
@@ -300,22 +278,4 @@ export const TOKEN_ABI = [
       { name: 'extensions', type: 'uint256[]' },
     ],
   },
-] as const
-
-/** What a verifier says of itself. */
-export const VERIFIER_ABI = [
-  {
-    type: 'function',
-    name: 'supportsJob',
-    stateMutability: 'view',
-    inputs: [
-      { name: 'rule', type: 'bytes32' },
-      { name: 'score', type: 'bytes32' },
-      { name: 'dimension', type: 'uint64' },
-      { name: 'hasReference', type: 'bool' },
-      { name: 'maxTrainers', type: 'uint16' },
-    ],
-    outputs: [{ name: '', type: 'bool' }],
-  },
-  { type: 'function', name: 'srsSize', stateMutability: 'view', inputs: [], outputs: [{ name: '', type: 'uint256' }] },
 ] as const

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Table, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Table, and_, bindparam, delete, func, insert, or_, select, update
 
 from market.domain import Address, Event, JobCreated, KeyPublished
 from market.errors import ForbiddenTransition
@@ -207,8 +207,10 @@ class Book:
                 self._faults.append((entry.place, entry.fault))
         gains: dict[Address, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         rows: dict[Table, list[Row]] = {table: [] for table in schema.JOB_TABLES}
+        stale: list[tuple[int, int]] = []
         for job_id, happened in by_job.items():
-            self._follow(connection, job_id, happened, gains, rows)
+            self._follow(connection, job_id, happened, gains, rows, stale)
+        self._clear(connection, stale)
         for table in schema.JOB_TABLES:
             self._insert(connection, table, rows[table])
         self._gain(connection, gains)
@@ -222,8 +224,9 @@ class Book:
         happened: Sequence[Entry],
         gains: dict[Address, dict[str, int]],
         rows: dict[Table, list[Row]],
+        stale: list[tuple[int, int]],
     ) -> None:
-        """Bring one job on by what happened; its new rows come to the others."""
+        """Bring one job on by what happened; its new rows come to the others, and what they take the place of."""
         history = self._history(connection, job_id, happened[0].place)
         known = None if history is None else len(history.state.rounds)
         before = {} if history is None else money(history)
@@ -237,7 +240,8 @@ class Book:
             self._keep(job_id, history)
         changed = history.follow((cast(Event, entry.event), entry.place) for entry in happened)
         if known is not None:
-            self._clear(connection, job_id, [state.number for state in changed if state.number <= known])
+            stale.append((job_id, 0))
+            stale.extend((job_id, state.number) for state in changed if state.number <= known)
         for table, made in zip(schema.JOB_TABLES, project(history, changed).tables(), strict=True):
             rows[table].extend(made)
         gained = gains[history.state.terms.token]
@@ -288,20 +292,19 @@ class Book:
         found = (_entry_of(row) for row in connection.execute(query))
         return [entry for entry in found if entry is not None]
 
-    def _clear(self, connection: Connection, job_id: int, numbers: Iterable[int]) -> None:
-        """Delete a job's rows that are written anew: those of the job as a whole, and of these rounds."""
-        for table in (schema.jobs, schema.aggregators, schema.members, schema.namings):
-            connection.execute(delete(table).where(table.c.market_id == self.market_id, table.c.job_id == job_id))
-        wanted = list(numbers)
-        if not wanted:
-            return
-        for table, column in (
-            (schema.rounds, schema.rounds.c.number),
-            (schema.updates, schema.updates.c.round),
-            (schema.settlements, schema.settlements.c.round),
-        ):
-            of_job = and_(table.c.market_id == self.market_id, table.c.job_id == job_id)
-            connection.execute(delete(table).where(of_job, column.in_(wanted)))
+    def _clear(self, connection: Connection, stale: Sequence[tuple[int, int]]) -> None:
+        """Delete rows that are written anew, by job and round; round 0 stands for those of the job as a whole."""
+        jobs = [{"m": self.market_id, "j": job_id} for job_id, number in stale if not number]
+        numbers = [{"m": self.market_id, "j": job_id, "r": number} for job_id, number in stale if number]
+        for table in schema.JOB_TABLES:
+            of_job = and_(table.c.market_id == bindparam("m"), table.c.job_id == bindparam("j"))
+            if table in (schema.rounds, schema.updates, schema.settlements):
+                column = table.c.number if table is schema.rounds else table.c.round
+                query, wanted = delete(table).where(of_job, column == bindparam("r")), numbers
+            else:
+                query, wanted = delete(table).where(of_job), jobs
+            if wanted:
+                connection.execute(query, wanted)
 
     def _project_anew(self, connection: Connection, job_id: int, version: int) -> None:
         jobs = schema.jobs

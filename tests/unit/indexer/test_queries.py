@@ -46,11 +46,13 @@ class Told:
 @cache
 def played() -> Player:
     """Return a market on which a lot has happened; nobody changes it."""
-    player = Player(Node(), seed=21, mischief=0.15, trainers=5, rounds_each=3)
+    player = Player(Node(), seed=38, mischief=0.15, trainers=5, rounds_each=3)
     for _ in range(4):
         player.create()
     for step in range(260):
         player.step((1, 1, 2, 3)[step % 4])
+    for _ in range(9):
+        player.step(4)
     return player
 
 
@@ -110,7 +112,15 @@ def test_status_is_the_same_in_rows_and_in_conditions(told: Told) -> None:
         for status in JobStatus:
             listed = {job.job_id for job in reader.jobs(status=status).items}
             assert listed == {job.job_id for job in reader.jobs().items if job.status is status}
-    assert seen >= {JobStatus.JOINING, JobStatus.RUNNING, JobStatus.FINISHED}
+    assert seen == {JobStatus.CLOSED, JobStatus.RUNNING, JobStatus.FINISHED}
+
+
+def test_a_new_job_waits_for_trainers(index: Engine) -> None:
+    player = Player(Node(), seed=1)
+    player.create()
+    Indexer(index, player.node.client()).catch_up()
+    assert Reader(index).jobs(status=JobStatus.JOINING).total == 1
+    assert Reader(index).job(*PLACE, 1).summary.status is JobStatus.JOINING
 
 
 def test_rounds_and_updates_are_as_the_reducer_has_them(told: Told) -> None:

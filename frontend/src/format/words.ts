@@ -7,7 +7,7 @@ export const PHASES: Record<RoundPhase, { label: string; meaning: string }> = {
   settling: { label: 'Settling', meaning: 'Commitments are closed; an aggregator may settle the round.' },
   challengeable: { label: 'Challengeable', meaning: 'Settled. Until the window ends anybody may show that the aggregate is false.' },
   final: { label: 'Final', meaning: 'Nothing can overturn the settlement any more; payouts can be claimed.' },
-  void: { label: 'Void', meaning: 'Not settled in time, or overturned; its budget went back to escrow.' },
+  void: { label: 'Void', meaning: 'Not settled in time, or overturned: nobody is paid for it.' },
 }
 
 export const STATUSES: Record<JobStatus, { label: string; meaning: string }> = {

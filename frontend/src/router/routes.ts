@@ -11,6 +11,7 @@ export interface MarketKey {
 
 export type Route =
   | { page: 'overview' }
+  | { page: 'new'; of: MarketKey | null }
   | ({ page: 'market' } & MarketKey)
   | ({ page: 'job'; jobId: number; tab: JobTab } & MarketKey)
   | ({ page: 'round'; jobId: number; round: number } & MarketKey)
@@ -29,6 +30,7 @@ export function parse(path: string): Route {
     return missing
   }
   if (parts.length === 0) return { page: 'overview' }
+  if (parts[0] === 'new' && parts.length === 1) return { page: 'new', of: null }
   if (parts[0] !== 'markets') return missing
   const chainId = natural(parts[1])
   const market = parts[2]
@@ -39,6 +41,7 @@ export function parse(path: string): Route {
 function withinMarket(key: MarketKey, parts: string[]): Route | null {
   const [kind, id, ...rest] = parts
   if (kind === undefined) return { page: 'market', ...key }
+  if (kind === 'new' && id === undefined) return { page: 'new', of: key }
   if (kind === 'accounts' && id !== undefined && ADDRESS.test(id) && rest.length === 0) {
     return { page: 'account', address: id, ...key }
   }

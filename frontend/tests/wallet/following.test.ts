@@ -1,0 +1,67 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { begin, type Flow, type Tx } from '../../src/wallet/flows'
+import { look } from '../../src/wallet/following'
+import { perform, preview } from '../../src/wallet/runner'
+import { ACCOUNT, extension, FakeChain } from './fake-chain'
+
+let chain: FakeChain
+let tx: Tx
+const NOW = 1_700_000_000_000
+
+beforeEach(async () => {
+  chain = new FakeChain()
+  chain.mining = false
+  const flow = begin(extension(), ACCOUNT)
+  const sent: Flow = await perform(chain, flow, await preview(chain, flow), () => undefined)
+  tx = sent.txs[0] as Tx
+})
+
+const seen = async (from: Tx = tx, now = NOW): Promise<Tx> => (await look(chain, from, ACCOUNT, now)).tx
+
+test('pending, then confirmed with its gas, then deeper', async () => {
+  expect(await seen()).toMatchObject({ state: 'pending', confirmations: 0, unseenSince: null })
+  chain.mine()
+  expect(await seen()).toMatchObject({ state: 'confirmed', block: 1, confirmations: 1, gasUsed: '21000', fee: '21000000000000' })
+  chain.mine()
+  expect((await seen()).confirmations).toBe(2)
+})
+
+test('failed on the chain', async () => {
+  chain.mine('0x0')
+  expect((await seen()).state).toBe('failed')
+})
+
+test('a reorg takes a confirmation back', async () => {
+  chain.mine()
+  const before = await seen()
+  chain.reorg(true)
+  expect(await seen(before)).toMatchObject({ state: 'pending', block: null, confirmations: 0, fee: null })
+})
+
+describe('another transaction of the same nonce', () => {
+  test('with the same call: it goes on under that hash', async () => {
+    const hash = chain.replace({})
+    const repriced = await seen()
+    expect(repriced).toMatchObject({ state: 'pending', hash })
+    expect((await seen(repriced)).state).toBe('confirmed')
+  })
+
+  test('to oneself, with nothing: cancelled', async () => {
+    const hash = chain.replace({ to: ACCOUNT, input: '0x', value: '0x0' })
+    expect(await seen()).toMatchObject({ state: 'cancelled', successor: hash })
+  })
+
+  test('anything else: replaced', async () => {
+    const hash = chain.replace({ input: '0x12345678' })
+    expect(await seen()).toMatchObject({ state: 'replaced', successor: hash })
+  })
+})
+
+test('dropped once no node has known it for long', async () => {
+  chain.mine()
+  chain.reorg(false)
+  const unseen = await seen()
+  expect(unseen).toMatchObject({ state: 'pending', unseenSince: NOW })
+  expect((await seen(unseen, NOW + 60_000)).state).toBe('pending')
+  expect((await seen(unseen, NOW + 91_000)).state).toBe('dropped')
+})

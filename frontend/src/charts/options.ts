@@ -200,7 +200,7 @@ function tooltip(colours: Colours): TooltipComponentOption {
     backgroundColor: colours.text,
     borderWidth: 0,
     padding: [6, 9],
-    textStyle: { color: colours.surface, fontSize: 12, lineHeight: 18 },
+    textStyle: { color: colours.surface, fontFamily: colours.font, fontSize: 12, lineHeight: 18 },
     axisPointer: { type: 'line', lineStyle: { color: colours.muted, type: 'dashed' } },
   }
 }

@@ -8,8 +8,8 @@ from typing import Any
 
 from market.domain import Address, RoundSettled
 from market.indexer.history import JobHistory, Place, accepted_places
-from market.indexer.verdicts import verdicts
 from market.rounds import JobState, RoundState
+from market.rounds.verdicts import verdicts
 
 Row = dict[str, Any]
 BUDGET_DIGITS = 60

@@ -5,23 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from aggregator.gram import unpack_gram
-from aggregator.rules import WEIGHT_ONE
-from aggregator.rules.multi_krum import MultiKrum, krum_scores
 from market.domain import Address
 from market.errors import PayloadError, StorageError
 from market.rounds import RoundState
+from market.rounds import verdicts as chain
 from market.safe_json import parse_json
 from market.services.job import Job
 from market.services.publishing import withheld_until
-
-_WHY_REJECTED = {
-    "marginal-value": "over the rounds, updates like it took the model away from the owner's reference",
-    "fltrust": "it does not point where the owner's reference points",
-    "foolsgold": "its trainer's updates resemble another's too much over the rounds",
-}
-
-_SLASHED = "slashed: its update was proved out of range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,41 +31,12 @@ def verdicts(state: RoundState, rule: str, byzantine: int, exclusions: dict[Addr
 
     ``exclusions`` are the aggregator's reasons for updates it could not open; those are its word, not the chain's.
     """
-    if state.settled is None:
-        return []
-    settlement = state.settled.settlement
-    if state.overturned is not None:
-        reason = "void: the aggregate was proved false, and nobody is paid"
-        return [Verdict(commit.trainer, False, reason, 0, 0, 0) for commit in state.commits]
-    included = {commit.trainer: place for place, commit in enumerate(state.included)}
-    if not len(included) == len(settlement.weights) == len(settlement.scores):  # whatever a verifier lets pass
-        return [
-            Verdict(commit.trainer, False, "this job's verifier posts figures of its own", 0, 0, amount)
-            for commit in state.commits
-            for amount in [state.payouts.get(commit.trainer, 0)]
-        ]
-    distances = _relative_krum_scores(state, byzantine) if rule == MultiKrum().id else None
     found = []
-    for commit in state.commits:
-        place = included.get(commit.trainer)
-        if commit.index in state.slashed:
-            found.append(Verdict(commit.trainer, False, _SLASHED, 0, 0, 0))
-            continue
-        if place is None:
+    for commit, told in zip(state.commits, chain.verdicts(state, rule, byzantine), strict=False):
+        reason = told.reason
+        if reason == chain.LEFT_OUT:
             reason = f"left out: {exclusions.get(commit.trainer, 'the aggregator gave no reason')}"
-            found.append(Verdict(commit.trainer, False, reason, 0, 0, 0))
-            continue
-        weight = settlement.weights[place]
-        found.append(
-            Verdict(
-                trainer=commit.trainer,
-                accepted=weight > 0,
-                reason=_reason(rule, weight, distances[place] if distances else None),
-                weight=weight,
-                score=settlement.scores[place],
-                payout=settlement.payouts[place],
-            )
-        )
+        found.append(Verdict(commit.trainer, told.accepted, reason, told.weight or 0, told.score or 0, told.payout))
     return found
 
 
@@ -155,25 +116,3 @@ def job_summary(job: Job) -> dict[str, Any]:
         "closed": state.closed,
         "chain_time": job.now,
     }
-
-
-def _relative_krum_scores(state: RoundState, byzantine: int) -> list[float]:
-    """Return each included update's Krum score over the median one."""
-    n = len(state.included)
-    inner = n * (n + 1) * 4  # bytes of the updates' own products; extra rows come after
-    if state.settled is None or n < 3 or len(state.settled.settlement.gram) < inner:  # noqa: PLR2004
-        return [1.0] * n
-    gram = unpack_gram(state.settled.settlement.gram[:inner], n)
-    scores = krum_scores(gram, neighbours=n - min(byzantine, (n - 3) // 2) - 2)
-    median = sorted(scores)[(n - 1) // 2]
-    return [score / median if median else 1.0 for score in scores]
-
-
-def _reason(rule: str, weight: int, relative: float | None) -> str:
-    accepted = weight > 0
-    if relative is not None:
-        words = f"{relative:.2g} x the median distance to its neighbours"
-        return f"accepted: {words}" if accepted else f"rejected: {words}"
-    if accepted:
-        return f"accepted: weight {weight / WEIGHT_ONE:.1%}"
-    return f"rejected: {_WHY_REJECTED.get(rule, 'the rule gives it no weight')}"

@@ -37,6 +37,10 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from hexbytes import HexBytes
+from tests.contracts.encoding import calldata, returned
+from tests.contracts.node import BLOCK_GAS_LIMIT, CHAIN_ID, EXECUTION_GAS, Node, Reverted, keys
+from tests.contracts.pyevm_node import PyEvmNode
+from tests.contracts.revm_node import RevmNode
 from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractFunction
@@ -44,10 +48,6 @@ from web3.types import TxReceipt
 
 from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS
 from scripts import compile_contracts
-from tests.contracts.encoding import calldata, returned
-from tests.contracts.node import BLOCK_GAS_LIMIT, CHAIN_ID, EXECUTION_GAS, Node, Reverted, keys
-from tests.contracts.pyevm_node import PyEvmNode
-from tests.contracts.revm_node import RevmNode
 
 ROOT = Path(__file__).resolve().parents[2]
 DOUBLES = ROOT / "tests" / "contracts" / "doubles"

@@ -14,6 +14,8 @@ _WHY_REJECTED = {
     "fltrust": "it does not point where the owner's reference points",
     "foolsgold": "its trainer's updates resemble another's too much over the rounds",
 }
+LEFT_OUT = "left out of the settlement"
+"""Why, only the aggregator can say."""
 _FEWEST = 3
 """Updates that Multi-Krum compares."""
 
@@ -50,7 +52,7 @@ def verdicts(state: RoundState, rule: str, byzantine: int) -> list[Verdict]:
         elif commit.index in state.slashed:
             reason = "slashed: its update was proved out of range"
         elif place is None:
-            reason = "left out of the settlement"
+            reason = LEFT_OUT
         elif weight is None:
             reason = "this job's verifier posts figures of its own"
         else:

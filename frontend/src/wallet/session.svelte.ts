@@ -3,16 +3,37 @@ import { Problem, problemOf } from '../api/problem'
 import type { Session } from './siwe'
 import { wallet } from './wallet.svelte'
 
+const KEY = 'gramercy.signed-in'
+
+/** Whether this browser has signed in: the server is asked only then. */
+function marked(): boolean {
+  try {
+    return localStorage.getItem(KEY) !== null
+  } catch {
+    return true
+  }
+}
+
+function mark(on: boolean): void {
+  try {
+    if (on) localStorage.setItem(KEY, '1')
+    else localStorage.removeItem(KEY)
+  } catch {
+    // Without storage the server is asked each time.
+  }
+}
+
 class SignedIn {
   session = $state.raw<Session | null>(null)
   #asked = false
 
   /** Ask the server once who is signed in. */
   async start(): Promise<void> {
-    if (this.#asked) return
+    if (this.#asked || !marked()) return
     this.#asked = true
     const response = await fetch('/api/v1/me', { credentials: 'same-origin', headers: { accept: 'application/json' } }).catch(() => null)
     this.session = response?.ok ? ((await response.json()) as Session) : null
+    if (response && !response.ok) mark(false)
   }
 
   /** Sign in with the connected wallet. Throws an error whose message is fit to be shown. */
@@ -22,6 +43,7 @@ class SignedIn {
     const { signIn } = await import('./siwe')
     try {
       this.session = await signIn(provider, account, chainId)
+      mark(true)
     } catch (error) {
       if (error instanceof Problem) throw new Error([error.message, error.hint].filter(Boolean).join('. '))
       const { refusalOf } = await import('./refusals')
@@ -32,6 +54,7 @@ class SignedIn {
   async end(): Promise<void> {
     await this.send('POST', '/api/v1/auth/logout').catch(() => null)
     this.session = null
+    mark(false)
   }
 
   /** A request with effects or of private data. Throws `Problem`; a session that ended is forgotten. */

@@ -51,7 +51,7 @@ contract MoneyProof {
         assert(books.balanceOf(address(0), address(1)) == amount - reward);
     }
 
-    /// @dev An extension takes what the rounds to come cost more, and escrow that covered them before covers them after.
+    /// @dev An extension that is paid what the rounds to come cost more, and is taken, leaves escrow that covers them.
     function check_extension(uint256 n, uint256 used, uint256 b, uint256 left, uint256 more, uint256 raised) external {
         if (n >= ROUNDS || more >= ROUNDS || b >= BUDGETS || raised >= BUDGETS || left >= 1 << 160) return;
         if (used > n || more < n || raised < b || (more == n && raised == b)) return;

@@ -10,7 +10,12 @@ from typing import Any, TypeAlias, cast
 from eth_abi.codec import ABICodec
 from eth_abi.exceptions import EncodingError
 from eth_typing import ABIFunction
-from eth_utils.abi import function_abi_to_4byte_selector, get_abi_input_types, get_abi_output_types
+from eth_utils.abi import (
+    function_abi_to_4byte_selector,
+    get_abi_input_types,
+    get_abi_output_types,
+    get_aligned_abi_inputs,
+)
 from web3._utils.abi import build_strict_registry, map_abi_data
 from web3._utils.normalizers import BASE_RETURN_NORMALIZERS
 from web3.contract.contract import ContractFunction
@@ -80,9 +85,8 @@ def calldata(function: Call) -> bytes:
     if isinstance(function, Asked):
         return function.data
     try:
-        return bytes.fromhex(function.selector[2:]) + encoded(
-            tuple(get_abi_input_types(function.abi)), function.arguments
-        )
+        types, arguments = get_aligned_abi_inputs(function.abi, function.arguments)  # structs may be mappings
+        return bytes.fromhex(function.selector[2:]) + encoded(types, arguments)
     except EncodingError:  # bytes or addresses in a form that only web3 takes
         return bytes.fromhex(str(function._encode_transaction_data())[2:])
 
@@ -91,7 +95,7 @@ def returned(function: Call, answer: bytes) -> Any:
     """Return what a call's answer says: one value, or a list of several."""
     types = output_types(function)
     values = decoded(types, answer)
-    if any("address" in kind for kind in types):
+    if any("address" in kind or "[" in kind for kind in types):  # checksums; lists for arrays
         values = map_abi_data(BASE_RETURN_NORMALIZERS, types, values)
     return values[0] if len(values) == 1 else list(values)
 

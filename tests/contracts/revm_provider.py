@@ -64,8 +64,9 @@ def _block(block: Block) -> dict[str, Any]:
     return {"number": hex(block.number), "timestamp": hex(block.timestamp), "hash": "0x" + block.hash.hex()}
 
 
-def _asked_for(log: Mapping[str, Any], address: str | None, topics: Sequence[Any]) -> bool:
-    if address is not None and log["address"].lower() != address.lower():
+def _asked_for(log: Mapping[str, Any], address: str | list[str] | None, topics: Sequence[Any]) -> bool:
+    addresses = [address] if isinstance(address, str) else address or []
+    if addresses and log["address"].lower() not in map(str.lower, addresses):
         return False
     found = ["0x" + topic.hex() for topic in map(bytes, log["topics"])]
     wanted = [None if one is None else [one] if isinstance(one, str) else one for one in topics]

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ERC2771Forwarder} from "@openzeppelin/contracts/metatx/ERC2771Forwarder.sol";
+import {Errors} from "@openzeppelin/contracts/utils/Errors.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
 /// @title Calls of the market that their senders sign and somebody else pays for (ERC-2771, EIP-712).
@@ -13,6 +14,18 @@ contract Forwarder is ERC2771Forwarder {
     /// @notice Spends the caller's nonce: what it signed for that nonce, and nobody has relayed yet, is void.
     function cancel() external {
         _useNonce(msg.sender);
+    }
+
+    /// @dev A valid request whose call fails reverts, in a batch too, and keeps its nonce: else anybody could relay another's
+    /// where it must fail, such as inside of a call of the market, and so void it. Invalid ones are still passed over.
+    function _execute(ForwardRequestData calldata request, bool requireValidRequest)
+        internal
+        override
+        returns (bool success)
+    {
+        uint256 nonce = nonces(request.from);
+        success = super._execute(request, requireValidRequest);
+        if (!success && nonces(request.from) != nonce) revert Errors.FailedCall();
     }
 
     function _recoverForwardRequestSigner(ForwardRequestData calldata request)

@@ -9,6 +9,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
+from hypothesis import settings
 
 from aggregator.bn254 import Kernel
 from aggregator.bn254.selection import NAMES, load
@@ -17,6 +18,11 @@ from aggregator.errors import InvalidInput
 # Local services are not behind a proxy; requests looks through the environment for one, request by request.
 _DIRECT = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost")))
 os.environ |= {"no_proxy": _DIRECT, "NO_PROXY": _DIRECT}
+
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", params=NAMES)

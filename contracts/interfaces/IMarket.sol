@@ -301,7 +301,7 @@ interface IMarket {
     /// @param manifestCid CID of the task manifest.
     /// @param permit Empty, or the caller's approval of the token by EIP-2612: abi.encode(deadline, v, r, s); so everywhere.
     function createJob(
-        JobTerms calldata terms,
+        JobTerms calldata jobTerms,
         address[] calldata aggregators,
         bytes calldata manifestCid,
         bytes calldata permit
@@ -346,7 +346,7 @@ interface IMarket {
     /// @param cid CID of the payload; payloadBytes its exact size.
     function commitUpdate(
         uint256 jobId,
-        uint32 round,
+        uint32 number,
         IProofVerifier.Point calldata commitment,
         bytes calldata cid,
         uint64 payloadBytes
@@ -356,27 +356,27 @@ interface IMarket {
     function claim(uint256 jobId, uint32[] calldata rounds, address recipient) external returns (uint256 amount);
 
     /// @notice Opens the next round; anybody may call it once the previous round is terminal.
-    function openRound(uint256 jobId) external returns (uint32 round);
+    function openRound(uint256 jobId) external returns (uint32 number);
 
     /// @notice Settles a round in its Settling phase, by one of the job's aggregators whose free balance covers the bond.
     /// In the challenge window the same replaces the settlement on record, if it includes all that this one does, and
     /// more; the window then begins anew. At most f of the trainers can be left out, so it can at most f + 1 times.
-    function settleRound(uint256 jobId, uint32 round, Settlement calldata settlement, bytes calldata proof) external;
+    function settleRound(uint256 jobId, uint32 number, Settlement calldata settlement, bytes calldata proof) external;
 
     /// @notice Returns the bond behind a settlement to its aggregator's free balance once its round is final; anybody may.
     /// Opening the next round and closing the job do so too.
-    function releaseBond(uint256 jobId, uint32 round) external;
+    function releaseBond(uint256 jobId, uint32 number) external;
 
     /// @notice Overturns a settlement in its challenge window by evidence that its aggregate is false; anybody may.
     /// The round is void and its payouts go back to escrow; the aggregator loses the settlement's bond and its place in
     /// the job.
-    function challengeSettlement(uint256 jobId, uint32 round, bytes calldata evidence) external;
+    function challengeSettlement(uint256 jobId, uint32 number, bytes calldata evidence) external;
 
     /// @notice Slashes a trainer by evidence that the update it committed is out of range, once nobody can commit any more
     /// and until its round is over; anybody may. The trainer loses its stake, its place in the job and its pay in this
     /// round; the settlement stands.
     /// @param index Of the commitment.
-    function challengeUpdate(uint256 jobId, uint32 round, uint256 index, bytes calldata evidence) external;
+    function challengeUpdate(uint256 jobId, uint32 number, uint256 index, bytes calldata evidence) external;
 
     /// @notice Adds to the caller's free balance, which bonds are taken from.
     function deposit(address token, uint256 amount, bytes calldata permit) external payable;

@@ -21,7 +21,7 @@ library Assets {
     function receiveExact(address token, address payer, uint256 amount, bytes calldata permit) internal {
         uint256 expectedValue = token == address(0) ? amount : 0;
         if (msg.value != expectedValue) revert Assets_WrongValue(msg.value, expectedValue);
-        if (token == address(0)) return;
+        if (token == address(0) || amount == 0) return; // some tokens refuse to move nothing
         if (permit.length != 0) _approve(token, payer, amount, permit);
         uint256 before = IERC20(token).balanceOf(address(this));
         IERC20(token).safeTransferFrom(payer, address(this), amount);

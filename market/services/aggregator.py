@@ -156,7 +156,8 @@ class Aggregator:
         """
         prepared = self._recorded(state)
         if prepared is None:
-            gathered = self.gatherer.gather(state, patient=patient)
+            deferring = self.address not in self.job.state.created.aggregators
+            gathered = self.gatherer.gather(state, patient=patient, deferring=deferring)
             if self._challenge_faulty(state):
                 return True
             refusal = self._refusal(state, gathered)
@@ -164,7 +165,12 @@ class Aggregator:
                 prepared = self._prepare(state, gathered)
             else:
                 self._give_up(state, state.opened, refusal)
-        return prepared is not None and self._send(state, prepared)
+        if prepared is None:
+            return False
+        self.job.refresh()  # opening and proving took their time
+        current = self.job.state.round(state.number) or state
+        stands = current.settled is not None and self._stands(current, current.settled)
+        return not stands and self._send(state, prepared)
 
     def settle_anew(self, state: RoundState) -> bool:
         """Take the place of a settlement that leaves out what we can open, if we open all else of it, too.

@@ -92,11 +92,12 @@ class Gatherer:
     def __post_init__(self) -> None:
         self._sums = SumKeeper(self.job, self._open_update)
 
-    def gather(self, state: RoundState, *, patient: bool = True) -> Gathered:
+    def gather(self, state: RoundState, *, patient: bool = True, deferring: bool = False) -> Gathered:
         """Fetch and check every committed payload; what is wrong with one excludes that one, with the reason.
 
         The owner's reference row is checked like an update, and left out like one. All commitments are checked at once,
-        with fresh randomness.
+        with fresh randomness. ``deferring``: what is encrypted to others only is waited for like what may still come,
+        as they may settle with all of it.
 
         Raises
         ------
@@ -107,8 +108,11 @@ class Gatherer:
         wanted = self._wanted(state)
         awaited = self._open_all(state, wanted)
         opened = [self._opened[own] for own in wanted if own in self._opened]
-        if awaited and (not any(map(_is_update, opened)) or (patient and self.job.now < self._patience_ends(state))):
+        patient = patient and self.job.now < self._patience_ends(state)
+        if awaited and (patient or not any(map(_is_update, opened))):
             raise next(iter(awaited.values()))
+        if deferring and patient and not self._not_ours.isdisjoint(wanted):
+            raise StorageUnavailable(f"payloads of round {state.number} are encrypted to other aggregators only")
         opened, missing = self._with_past(state, self._matching(opened), patient=patient)
         excluded = [*(Exclusion(own, error.message) for own, error in awaited.items()), *missing]
         excluded += [Exclusion(own, self._wrong[own]) for own in wanted if own in self._wrong]

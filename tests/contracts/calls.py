@@ -10,6 +10,9 @@ from web3.contract.contract import ContractFunction
 
 from market.chain.market_encoding import encode_settlement
 from market.domain import NATIVE_COIN, JobTerms, Settlement
+from tests.contracts.encoding import calldata
+
+__all__ = ["Calls", "calldata", "escrow_value"]
 
 
 class Calls:
@@ -69,8 +72,3 @@ class Calls:
 def escrow_value(terms: JobTerms) -> int:
     """Return the coins to send along when a job is created."""
     return terms.escrow if terms.token == NATIVE_COIN else 0
-
-
-def calldata(function: ContractFunction) -> bytes:
-    """Return a call's data, for a wallet to send."""
-    return bytes.fromhex(str(function._encode_transaction_data())[2:])

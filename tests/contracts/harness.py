@@ -37,10 +37,6 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from hexbytes import HexBytes
-from tests.contracts.encoding import calldata, returned
-from tests.contracts.node import BLOCK_GAS_LIMIT, CHAIN_ID, EXECUTION_GAS, Node, Reverted, keys
-from tests.contracts.pyevm_node import PyEvmNode
-from tests.contracts.revm_node import RevmNode
 from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractFunction
@@ -48,6 +44,12 @@ from web3.types import TxReceipt
 
 from market.chain.artifacts import RULE_CONTRACTS, SCORE_CONTRACTS
 from scripts import compile_contracts
+from tests.contracts.encoding import Call, Views, calldata, returned
+from tests.contracts.node import BLOCK_GAS_LIMIT, CHAIN_ID, EXECUTION_GAS, Node, Reverted, keys
+from tests.contracts.pyevm_node import PyEvmNode
+from tests.contracts.revm_node import RevmNode
+
+__all__ = ["REGISTRY", "TRANSACTION_GAS_CAP", "Chain", "Refusal", "Reverted", "artifact", "decode_refusal", "refused"]
 
 ROOT = Path(__file__).resolve().parents[2]
 DOUBLES = ROOT / "tests" / "contracts" / "doubles"
@@ -91,6 +93,7 @@ class Chain:
         self.w3 = self._node.w3
         self.accounts: Sequence[ChecksumAddress] = tuple(keys())
         self.chain_id = CHAIN_ID
+        self._contracts: dict[tuple[str, str], Contract] = {}
 
     # -- time -----------------------------------------------------------------------------------------------------
 
@@ -121,10 +124,12 @@ class Chain:
 
     def at(self, name: str, address: str) -> Contract:
         """Return the contract ``name`` at an address."""
-        contract: Contract = self.w3.eth.contract(address=Web3.to_checksum_address(address), abi=artifact(name)["abi"])
-        return contract
+        if (name, address) not in self._contracts:
+            abi = artifact(name)["abi"]
+            self._contracts[name, address] = self.w3.eth.contract(address=Web3.to_checksum_address(address), abi=abi)
+        return self._contracts[name, address]
 
-    def call(self, function: ContractFunction, *, sender: str | None = None, value: int = 0) -> Any:
+    def call(self, function: Call, *, sender: str | None = None, value: int = 0) -> Any:
         """Run a function without a transaction, at ``now``; return what it returns.
 
         Raises
@@ -220,6 +225,12 @@ def artifact(name: str) -> dict[str, Any]:
         return _published(name)
     file = DOUBLES / f"{name}.sol"
     return (_compiled((file,)) if file.exists() else doubles())[name]
+
+
+@cache
+def views_of(name: str, address: str) -> Views:
+    """Return the views of the contract ``name`` at an address: what :meth:`Chain.at` has, quicker to ask."""
+    return Views(artifact(name)["abi"], address)
 
 
 def _asks(abi: list[dict[str, Any]]) -> bool:

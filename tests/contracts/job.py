@@ -272,4 +272,4 @@ class Job:
 
     def check(self, *, first_round: int = 0) -> None:
         """Check every view of this job against the reducer's state; of its rounds, those from ``first_round``."""
-        self.scene.expect(job_views(self.scene.market, self.state, self.scene.chain.now, first_round))
+        self.scene.expect(job_views(self.scene.views, self.state, self.scene.chain.now, first_round))

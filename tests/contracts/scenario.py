@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from eth_abi.abi import decode, encode
-from eth_utils.abi import get_abi_output_types
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
@@ -22,8 +20,9 @@ from market.domain import (
     JobTerms,
     MarketEvent,
 )
-from tests.contracts.calls import calldata, escrow_value
-from tests.contracts.harness import Chain
+from tests.contracts.calls import escrow_value
+from tests.contracts.encoding import Call, calldata, decoded, encoded, output_types
+from tests.contracts.harness import Chain, views_of
 from tests.contracts.job import Job
 from tests.contracts.labels import cid
 
@@ -61,6 +60,7 @@ class Scene:
     def __init__(self, chain: Chain, market: Contract, verifier: Contract, batch: Contract | None = None) -> None:
         self.chain = chain
         self.market = market
+        self.views = views_of("Market", market.address)
         self.verifier = verifier
         self.client = MarketClient(chain.w3, market.address)
         self.owner: str = chain.accounts[1]
@@ -178,17 +178,17 @@ class Scene:
         """Return what an account holds of a token or of the native coin."""
         if token == NATIVE_COIN:
             return self.chain.balance(account)
-        held: int = self.chain.call(self.chain.at("StandardToken", token).functions.balanceOf(account))
+        held: int = self.chain.call(views_of("StandardToken", token).functions.balanceOf(account))
         return held
 
-    def expect(self, views: Sequence[tuple[ContractFunction, Any]]) -> None:
+    def expect(self, views: Sequence[tuple[Call, Any]]) -> None:
         """Check what views of the market answer, all in one call."""
         calls = [calldata(function) for function, _ in views]
         answers = self.chain.call(self.batch.functions.read(self.market.address, calls))
         for (function, value), answer in zip(views, answers, strict=True):
-            types = get_abi_output_types(function.abi)
-            if answer != encode(types, [value]):
-                found = decode(types, answer)[0]
+            types = output_types(function)
+            if answer != encoded(types, (value,)):
+                found = decoded(types, answer)[0]
                 raise AssertionError(f"{function.fn_name}{function.arguments} is {found}, not {value}")
 
     def check(self) -> None:
@@ -199,7 +199,7 @@ class Scene:
 
     def check_balances(self) -> None:
         """Check free balances, and that the market holds what it owes, token by token, and what was forced on it."""
-        view, tokens = self.market.functions, {job.terms.token for job in self.jobs}
+        view, tokens = self.views.functions, {job.terms.token for job in self.jobs}
         tokens |= {token for token, _ in self.accounts.balances}
         known = {account for _, account in self.accounts.balances} | {self.owner, *self.aggregators, self.outsider}
         self.expect([(view.balanceOf(token, who), self.free(who, token)) for token in tokens for who in sorted(known)])

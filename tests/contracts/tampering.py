@@ -191,7 +191,7 @@ def _consistent(call: Call, values: Any) -> Iterator[tuple[str, Any]]:
             yield name, (changed, *[[part[i] for i in order] for part in outcome[:3]], *outcome[3:])
 
 
-FLAGS, TRAINERS = 14, 17
+FLAGS, TRAINERS = 15, 18
 """Places of hasReference and of the trainers in a Gram statement."""
 ROWS = ("reference", "previous aggregate", "running sums")
 

@@ -251,8 +251,8 @@ def test_words_too_large_for_their_type_are_refused(chain: Chain, gram_verifier:
     """Solidity checks what it reads by name; what is hashed as it lies is checked all the same."""
     arguments = encode_call("verifyGram", values_of("verifyGram", honest.statement), honest.proof)
     gram = arguments[64:]
-    widths = {1: 160, 3: 32, 6: 16, 7: 64, 8: 8, 9: 8, 11: 128, 12: 16, 13: 16, 14: 1, 15: 1, 16: 1}
-    widths |= {22: 160, 24: 160, 26: 128, 28: 128}  # after the lists' four places: trainers and stakes
+    widths = {1: 160, 3: 32, 4: 160, 7: 16, 8: 64, 9: 8, 10: 8, 12: 128, 13: 16, 14: 16, 15: 1, 16: 1, 17: 1}
+    widths |= {23: 160, 25: 160, 27: 128, 29: 128}  # after the lists' four places: trainers and stakes
     for place, width in widths.items():
         for bit in (width, 255):
             at = 32 * place + 31 - bit // 8
@@ -260,7 +260,7 @@ def test_words_too_large_for_their_type_are_refused(chain: Chain, gram_verifier:
             with pytest.raises(Reverted) as refusal:
                 _call_raw(chain, gram_verifier, selector("verifyGram") + arguments[:64] + changed)
             assert decode_refusal(refusal.value).name in {"Gram_DirtyWord", ""}, (place, bit)
-    at = 32 * 10  # the scale exponent, negative: its upper bits are ones
+    at = 32 * 11  # the scale exponent, negative: its upper bits are ones
     assert gram[at : at + 30] == b"\xff" * 30
     with refused("Gram_DirtyWord"):
         data = selector("verifyGram") + arguments[:64] + gram[:at] + b"\x7f" + gram[at + 1 :]

@@ -22,6 +22,7 @@ from aggregator.roster import MAX_ENTRIES
 from aggregator.rows import products_of_rows
 from aggregator.running import remember
 from aggregator.srs import Srs, development_srs
+from market.chain.artifacts import RULE_CONTRACTS
 from market.domain import REFERENCE_BIT, Phase, Settlement
 from tests.contracts.calls import calldata
 from tests.contracts.harness import TRANSACTION_GAS_CAP
@@ -68,13 +69,17 @@ def lenient(scene: Scene, srs: Srs) -> Contract:
     return scene.chain.deploy("FirstRoundVerifier", strict.address)
 
 
-@pytest.mark.parametrize(("rule", "n"), [("marginal-value", 64), ("nnm+multi-krum", 64), ("foolsgold", 48)])
+WHOLE = {rule: 48 if rule == "foolsgold" else 64 for rule in RULE_CONTRACTS}
+"""The most trainers of a settlement by rule; FoolsGold's running sums make each one three rows."""
+
+
+@pytest.mark.parametrize(("rule", "n", "f"), [(rule, n, f) for rule, n in WHOLE.items() for f in (0, (3 * n) // 8)])
 def test_invariant_21_the_largest_settlement_with_everything_fits_a_transaction(
-    scene: Scene, srs: Srs, lenient: Contract, rule: str, n: int
+    scene: Scene, srs: Srs, lenient: Contract, rule: str, n: int, f: int
 ) -> None:
     job = scene.create(
         verifier=lenient.address, rule=rule, score="shapley-reference", reference=True, floor_bps=5_000, cap_bps=30_000,
-        max_trainers=n, min_trainers=3, byzantine=0, bits=BITS, dimension=DIMENSION, scale_exponent=EXPONENT,
+        max_trainers=n, min_trainers=2 * f + 3, byzantine=f, bits=BITS, dimension=DIMENSION, scale_exponent=EXPONENT,
         round_budget=COIN, stake_min=COIN, stake_max=2 * COIN, commit_seconds=1_000,
     )  # fmt: skip
     trainers = scene.trainers[:n]
@@ -87,8 +92,8 @@ def test_invariant_21_the_largest_settlement_with_everything_fits_a_transaction(
     receipt = scene.chain.send(call, sender=scene.aggregators[0])
     data = calldata(call)
     widest = receipt["gasUsed"] + FOR_A_ZERO * played.statement.gram.count(0)
-    print(f"{rule}, {n}: {receipt['gasUsed']:,} gas, {widest:,} were no byte of a product 0; {len(data):,} bytes")
-    assert all(played.outcome.payouts)
+    print(f"{rule}, {n}, f = {f}: {receipt['gasUsed']:,} gas, {widest:,} without a zero; {len(data):,} bytes")
+    assert sum(map(bool, played.outcome.payouts)) >= n - f
     assert widest < TRANSACTION_GAS_CAP
     assert len(data) + ENVELOPE < NODES_TAKE
 
@@ -127,11 +132,12 @@ def _past(srs: Srs, rule: str, trainers: Sequence[bytes]) -> Past:
 
 def _leave_behind(job: Job, srs: Srs, past: Past) -> None:
     """Play round 1, which is believed."""
-    job.open_and_commit(job.scene.trainers[:3])
+    trainers = list(job.state.stakes)
+    job.open_and_commit(trainers)
     settlement = Settlement(
-        included=0b111,
-        commitment_ys=tuple(point((job.id, 1, trainer))[1] for trainer in job.scene.trainers[:3]),
-        history=(), gram=b"", weights=(1,), scores=(), payouts=(0, 0, 0), next_scale_exponent=EXPONENT,
+        included=(1 << len(trainers)) - 1,
+        commitment_ys=tuple(point((job.id, 1, trainer))[1] for trainer in trainers),
+        history=(), gram=b"", weights=(1,), scores=(), payouts=(0,) * len(trainers), next_scale_exponent=EXPONENT,
         next_memory_digest=past.carried.digest(),
         aggregate_commitment=compress(commit(srs, past.aggregate, past.blinding)),
         aggregate_root=bytes(32), aggregate_cid=cid("aggregate"), aggregate_bytes=1, witness=Witness(),

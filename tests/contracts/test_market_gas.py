@@ -23,12 +23,12 @@ from tests.contracts.scenario import Scene
 
 AT_MOST = {
     "createJob": 339_000,
-    "deposit": 47_000,
+    "deposit": 47_100,
     "joinJob": 62_000,
     "openRound": 70_000,
     "commitUpdate": 107_000,
     "settleRound": 495_000,
-    "settleRound, again": 465_000,
+    "settleRound, again": 465_100,
     "challengeSettlement": 218_000,
     "challengeUpdate": 88_000,
     "releaseBond": 63_000,

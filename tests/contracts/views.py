@@ -5,26 +5,24 @@ from __future__ import annotations
 from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
-from web3.contract import Contract
-from web3.contract.contract import ContractFunction
-
 from aggregator.bn254 import decompress
 from market.chain.market_encoding import encode_id, encode_terms
 from market.domain import NATIVE_COIN, Phase, Settlement
 from market.rounds import JobState
+from tests.contracts.encoding import Call, Views
 
 if TYPE_CHECKING:
     from tests.contracts.job import Job
 
-Views = list[tuple[ContractFunction, Any]]
+Expected = list[tuple[Call, Any]]
 """Calls of views, and what they should answer."""
 
 
-def job_views(market: Contract, state: JobState, now: int, first_round: int = 0) -> Views:
+def job_views(market: Views, state: JobState, now: int, first_round: int = 0) -> Expected:
     """Return the views of a job, and of its rounds from ``first_round`` on, up to one that has not opened."""
     view, count = market.functions, len(state.rounds)
     job = (state.owner, state.closed, len(state.stakes), count, state.used, state.escrow)
-    expected: Views = [(view.job(state.job_id), job), (view.terms(state.job_id), encode_terms(state.terms))]
+    expected: Expected = [(view.job(state.job_id), job), (view.terms(state.job_id), encode_terms(state.terms))]
     known = {*state.stakes, *(commit.trainer for round_state in state.rounds for commit in round_state.commits)}
     for account in sorted(known):
         expected.append((view.stakeOf(state.job_id, account), state.stakes.get(account, 0)))
@@ -36,12 +34,12 @@ def job_views(market: Contract, state: JobState, now: int, first_round: int = 0)
     return expected
 
 
-def _round_views(market: Contract, job: JobState, number: int, now: int) -> Views:
+def _round_views(market: Views, job: JobState, number: int, now: int) -> Expected:
     """Return the views of a round, also of one that never opened, and what they should tell."""
     view, state = market.functions, job.round(number)
     commits = () if state is None else state.commits
     phase = Phase.NONE if state is None else state.phase(now)
-    expected: Views = [
+    expected: Expected = [
         (view.phase(job.job_id, number), int(phase)),
         (view.round(job.job_id, number), round_view(job, number)),
         (view.committed(job.job_id, number), [commit.trainer for commit in commits]),

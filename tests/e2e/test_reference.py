@@ -7,7 +7,7 @@ import pytest
 
 from aggregator.commitments import commit
 from market.domain import REFERENCE_BIT
-from market.errors import ContractRefused
+from market.errors import ContractRefused, StorageUnavailable
 from market.rounds import RoundState
 from market.services.audit import audit
 from market.services.journal import Journal
@@ -203,6 +203,12 @@ def test_whom_only_trainers_named_leaves_a_reference_that_it_cannot_open_to_othe
     assert owner.step()
     stage.open()
     commits(stage, *trainers)
+    ours.job.refresh()
+    with pytest.raises(StorageUnavailable):
+        ours.step()  # at first it waits for those who can open everything
+    assert ours.job.state.latest is not None
+    opened = ours.job.state.latest.opened
+    stage.travel((opened.commit_end + opened.settle_end) // 2)
     ours.job.refresh()
     for _ in range(3):
         assert not ours.step()

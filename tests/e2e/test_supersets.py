@@ -21,6 +21,7 @@ from market.rounds import RoundState
 from market.services.aggregator import Aggregator
 from market.services.audit import audit
 from market.services.balances import deposit
+from market.services.gathering import Gathered
 from market.services.journal import Journal
 from market.services.settling import PreparedSettlement, prepare_settlement
 from market.services.trainer import Trainer, draw_blinding, open_round, recipients_of
@@ -391,6 +392,47 @@ def test_whom_only_trainers_named_settles_first_with_a_proof_of_its_own(stage: S
     assert not owners.settle_anew(stage.observed().state.rounds[0]), "the settlement is complete"
 
 
+def test_whom_only_trainers_named_first_lets_those_settle_who_can_open_everything(stage: Stage) -> None:
+    """Who did not name it would else have to be included anew within half a challenge window."""
+    stage.create(byzantine=1, min_trainers=5, rounds=1, rule="mean")
+    trainers = stage.joined(*NAMES, "eve")
+    ours = named_by(stage, trainers[:4], "ours")
+    stage.open()
+    state = stage.commit(*trainers)
+    stage.travel(state.opened.commit_end)
+    ours.job.refresh()
+    with pytest.raises(StorageUnavailable):
+        ours.step()
+    stage.travel((state.opened.commit_end + state.opened.settle_end) // 2)
+    ours.job.refresh()
+    assert ours.step(), "nobody did"
+    assert len(stage.observed().state.rounds[0].included) == 4
+
+
+@pytest.mark.slow
+def test_a_first_settlement_that_took_too_long_is_not_sent(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another's, in part, is on record by then, and its aggregate public: two would tell what was added."""
+    stage.create(byzantine=1, min_trainers=5, rounds=1, rule="mean")
+    trainers = stage.joined(*NAMES, "eve")
+    ours = named_by(stage, trainers[:4], "ours")
+    stage.open()
+    state = stage.commit(*trainers)
+    stage.travel(state.opened.commit_end)
+    owners = stage.aggregator()
+    prepare = owners._prepare
+
+    def slow(state: RoundState, gathered: Gathered) -> PreparedSettlement | None:
+        made = prepare(state, gathered)
+        ours.job.refresh()
+        assert ours.settle(ours.job.state.rounds[0], patient=False)
+        stage.travel(_middle(stage))
+        return made
+
+    monkeypatch.setattr(owners, "_prepare", slow)
+    assert not owners.step()
+    assert _settled(stage).aggregator == ours.address
+
+
 def test_a_named_aggregator_opens_who_named_it_and_is_told_what_it_cannot_do(stage: Stage) -> None:
     trainers = two_aggregators(stage)
     ours = named_by(stage, trainers[:2], "ours")
@@ -468,16 +510,18 @@ def test_who_is_no_aggregator_any_more_stays_until_its_aggregate_is_published(st
 def test_an_aggregate_is_published_whoever_settled_with_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, refused: bool
 ) -> None:
-    """A proof that was seen on its way serves another, too, with a CID that leads nowhere."""
+    """Another proves the same at the same time, with a CID that leads nowhere."""
     trainers = two_aggregators(stage, rounds=1)
     stage.open()
     stage.travel(stage.commit(*trainers).opened.commit_end)
-    first = stage.aggregator()
-    send = first._send
+    first, second = stage.aggregator(), stage.aggregator(name="second")
+    send, second_state = first._send, second.job.state.rounds[0]
+    opened = second.gatherer.gather(second_state).opened
+    theirs = prepare_settlement(second.gatherer.inputs(second_state), second.job.srs, opened, {}, second.address)
 
     def overtaken(state: RoundState, prepared: PreparedSettlement) -> bool:
-        nowhere = replace(prepared.settlement, aggregate_cid=compute_cid(io.BytesIO(b"nowhere")).cid.to_bytes())
-        stage.client("second").settle_round(1, 1, nowhere, prepared.proof)
+        nowhere = replace(theirs.settlement, aggregate_cid=compute_cid(io.BytesIO(b"nowhere")).cid.to_bytes())
+        stage.client("second").settle_round(1, 1, nowhere, theirs.proof)
         return refused and send(state, prepared)
 
     monkeypatch.setattr(first, "_send", overtaken)

@@ -36,27 +36,31 @@ contract Bookkeeping is Jobs, Accounts, Trainers {
 }
 
 contract MoneyProof {
+    uint256 private constant ROUNDS = 1 << 32;
+    uint256 private constant BUDGETS = 1 << 128;
     Bookkeeping private books = new Bookkeeping();
 
     /// @dev Of a slash the challenger gets its share rounded down, the owner all the rest; for every amount of 6 bits.
-    function check_slash(uint16 share, uint16 amount) external {
-        if (share > 10_000 || amount >= 1 << 6) return;
-        uint256 reward = books.slash(share, address(1), amount);
+    function check_slash(uint256 share, uint256 amount) external {
+        if (share > 10_000 || amount >= 1 << 128) return;
+        uint256 reward = books.slash(uint16(share), address(1), amount);
         assert(reward <= amount);
-        assert(reward * 10_000 <= uint256(amount) * share);
-        assert((reward + 1) * 10_000 > uint256(amount) * share);
+        assert(reward * 10_000 <= amount * share);
+        assert((reward + 1) * 10_000 > amount * share);
         assert(books.balanceOf(address(0), address(this)) == reward);
         assert(books.balanceOf(address(0), address(1)) == amount - reward);
     }
 
-    /// @dev An extension takes what the rounds to come cost more, and escrow that covered them before covers them after.
-    function check_extension(uint8 rounds, uint8 used, uint8 budget, uint8 left, uint8 more, uint8 raised) external {
-        if (used > rounds || more < rounds || raised < budget || (more == rounds && raised == budget)) return;
-        uint256 escrow = uint256(budget) * (rounds - used) + left;
-        books.prepare(rounds, used, budget, escrow);
-        uint256 amount = uint256(raised) * (more - used) - uint256(budget) * (rounds - used);
-        books.extendJob{value: amount}(1, more, raised, type(uint64).max, "");
+    /// @dev An extension that is paid what the rounds to come cost more, and is taken, leaves escrow that covers them.
+    function check_extension(uint256 n, uint256 used, uint256 b, uint256 left, uint256 more, uint256 raised) external {
+        if (n >= ROUNDS || more >= ROUNDS || b >= BUDGETS || raised >= BUDGETS || left >= 1 << 160) return;
+        if (used > n || more < n || raised < b || (more == n && raised == b)) return;
+        uint256 escrow = b * (n - used) + left;
+        books.prepare(uint32(n), uint32(used), uint128(b), escrow);
+        uint256 amount = raised * (more - used) - b * (n - used);
+        if (amount > address(this).balance) return;
+        books.extendJob{value: amount}(1, uint32(more), uint128(raised), type(uint64).max, "");
         assert(books.job(1).escrow == escrow + amount);
-        assert(books.job(1).escrow >= uint256(raised) * (more - used));
+        assert(books.job(1).escrow >= raised * (more - used));
     }
 }

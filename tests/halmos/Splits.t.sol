@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {StakeWeights} from "../../contracts/libraries/StakeWeights.sol";
-
-/// @title Weights by stake, proven for all figures within bounds: two trainers, stakes of four bits.
-/// @dev The split of a budget goes by 512-bit products, which no solver decided in time: tests/forge fuzzes it.
+/// @title What weights by stake sum up to, where they are the quotients that WeightsProof shows them to be.
 contract SplitsProof {
-    function _weights(uint256 accepted, uint128[] calldata stakes) external pure returns (uint64[] memory) {
-        return StakeWeights.roundedDown(accepted, stakes);
-    }
+    uint256 private constant STAKES = 1 << 128;
+    uint256 private constant ONE = 1 << 32;
 
-    /// @dev Weights by stake are 2^32 at most, and none goes to who is not accepted.
-    function check_weights(uint8 s, uint8 t, uint8 accepted) external view {
-        if (s > 15 || t > 15) return;
-        uint64[] memory w = this._weights(accepted & 3, _stakes(s, t));
-        assert(uint256(w[0]) + w[1] <= 1 << 32);
-        if (accepted & 1 == 0) assert(w[0] == 0);
-    }
-
-    function _stakes(uint128 a, uint128 b) private pure returns (uint128[] memory values) {
-        values = new uint128[](2);
-        (values[0], values[1]) = (a, b);
+    /// @dev Two weights are 2^32 at most together, and at most a unit less: each fits the 64 bits that it is kept in.
+    function check_weights(uint256 s, uint256 t) external pure {
+        if (s >= STAKES || t >= STAKES || s + t == 0) return;
+        uint256 first = ONE * s / (s + t);
+        uint256 second = ONE * t / (s + t);
+        assert(first + second <= ONE);
+        assert(first + second + 1 >= ONE);
     }
 }

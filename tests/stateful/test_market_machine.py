@@ -26,7 +26,7 @@ from aggregator.bn254 import P
 from aggregator.proofs.statement import Witness
 from market import accounts, rounds
 from market.domain import NATIVE_COIN, REFERENCE_BIT, Phase, Settlement
-from tests.contracts.calls import calldata
+from tests.contracts.encoding import calldata
 from tests.contracts.harness import Chain, refused
 from tests.contracts.job import Job
 from tests.contracts.labels import cid, commitment, point, stranger, y_of
@@ -568,7 +568,7 @@ class DeepMarketMachine(MarketMachine):
 
 
 # A failing history is reported as it was found: to shrink one on a real chain takes longer than to read it.
-_COMMON = settings(
+COMMON_SETTINGS = settings(
     deadline=None,
     derandomize=True,
     database=None,
@@ -577,7 +577,7 @@ _COMMON = settings(
 )
 
 TestMarketMachine = MarketMachine.TestCase
-TestMarketMachine.settings = settings(_COMMON, max_examples=2, stateful_step_count=25)
+TestMarketMachine.settings = settings(COMMON_SETTINGS, max_examples=2, stateful_step_count=25)
 
 TestDeepMarketMachine = pytest.mark.slow(DeepMarketMachine.TestCase)
-TestDeepMarketMachine.settings = settings(_COMMON, max_examples=20, stateful_step_count=40)
+TestDeepMarketMachine.settings = settings(COMMON_SETTINGS, max_examples=40, stateful_step_count=50)

@@ -165,4 +165,4 @@ def test_the_greatest_stakes_and_products_fit(chain: Chain) -> None:
         assert (accepted, memory) == (2**64 - 1, b"")
         assert tuple(weights) == decision.weights == (ONE // 64,) * 64
     weights = ask(chain, "CentredClipping", largest, words(hints_of("centred-clipping", largest)))[1]
-    assert weights == [ONE // 64] * 64
+    assert list(weights) == [ONE // 64] * 64

@@ -11,12 +11,38 @@ interface IForwarder {
     function execute(ERC2771Forwarder.ForwardRequestData calldata request) external payable;
     function verify(ERC2771Forwarder.ForwardRequestData calldata request) external view returns (bool);
     function nonces(address account) external view returns (uint256);
+    function executeBatch(ERC2771Forwarder.ForwardRequestData[] calldata requests, address payable refundReceiver)
+        external
+        payable;
     function cancel() external;
 }
 
 interface ITrusting {
     function trustedForwarder() external view returns (address);
     function isTrustedForwarder(address account) external view returns (bool);
+}
+
+/// @dev Relays a request from within a withdrawal, where the market takes no calls.
+contract Interrupter {
+    IMarket private immutable _market;
+    IForwarder private immutable _forwarder;
+    ERC2771Forwarder.ForwardRequestData private _held;
+
+    constructor(IMarket market, IForwarder forwarder) {
+        (_market, _forwarder) = (market, forwarder);
+    }
+
+    function interrupt(ERC2771Forwarder.ForwardRequestData calldata request) external payable {
+        _held = request;
+        _market.deposit{value: msg.value}(address(0), msg.value, "");
+        _market.withdraw(address(0), msg.value, address(this));
+    }
+
+    receive() external payable {
+        ERC2771Forwarder.ForwardRequestData[] memory all = new ERC2771Forwarder.ForwardRequestData[](1);
+        all[0] = _held;
+        _forwarder.executeBatch(all, payable(address(this)));
+    }
 }
 
 contract ForwardingTest is Scene {
@@ -123,6 +149,24 @@ contract ForwardingTest is Scene {
         forwarder.cancel();
         vm.expectRevert();
         forwarder.execute(r);
+    }
+
+    function test_WhenSomebodyRelaysItWhereItMustFail() external {
+        uint256 id = create(usualTerms());
+        vm.deal(signer, 20);
+        vm.prank(signer);
+        market.joinJob{value: 20}(id, 20, "");
+        ERC2771Forwarder.ForwardRequestData memory r = _request(signer);
+        (r.gas, r.data) = (200_000, abi.encodeCall(IMarket.leaveJob, (id, recipient)));
+        r.signature = _signature(KEY, r);
+        Interrupter interrupter = new Interrupter(market, forwarder);
+        vm.deal(outsider, 1);
+        vm.expectRevert();
+        vm.prank(outsider);
+        interrupter.interrupt{value: 1}(r);
+        vm.assertEq(forwarder.nonces(signer), 0, "nonce");
+        forwarder.execute(r);
+        vm.assertEq(market.stakeOf(id, signer), 0, "left");
     }
 
     function test_WhenSomebodyElseAppendsASender() external {

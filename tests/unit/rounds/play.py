@@ -15,6 +15,7 @@ from market.domain import (
     JobClosed,
     JobCreated,
     JobTerms,
+    ReferenceCommitted,
     RoundOpened,
     RoundRefunded,
     RoundSettled,
@@ -127,6 +128,12 @@ VOID = play(*JOINS, OPEN, *COMMITS, created=REFUNDING)
 
 NAMING = AggregatorNamed(1, A, THIRD)
 NAMED = rounds.apply(JOINED, NAMING)
+NAMED_COMMITTED = rounds.apply(BONDED_COMMITTED, NAMING)
+REFERRED = play(
+    *(ReferenceCommitted(1, 1, b"r" * 32, CID, 7), *JOINS, OPEN, *COMMITS, NAMING),
+    created=replace(CREATED, terms=replace(TERMS, reference=True)),
+)
+"""A round with a reference, in which one trainer named an aggregator."""
 
 ALL_SETTLED = play(
     *(*JOINS, OPEN, *COMMITS, settled(settlement()), replace(OPEN_AGAIN, scale_exponent=-9)),

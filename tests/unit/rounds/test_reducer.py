@@ -58,6 +58,7 @@ from tests.unit.rounds.play import (
     OVERTURNED,
     OWNER,
     PARTIAL,
+    REFERRED,
     REFUND,
     REFUNDING,
     RELEASE,
@@ -331,8 +332,8 @@ FORBIDDEN: dict[str, tuple[JobState, Event]] = {
         play(*JOINS, OPEN, *COMMITS, settled(settlement()), SLASH, OPEN_AGAIN, created=BONDED_CREATED),
         settled(settlement(), number=2),
     ),
-    "settled first by whom only a trainer named": (
-        rounds.apply(BONDED_COMMITTED, NAMING),
+    "settled first without the reference by whom only a trainer named": (
+        REFERRED,
         settled(settlement(), aggregator=THIRD),
     ),
     "replaced before the settlement": (BONDED_COMMITTED, GIVES_WAY),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from market import rounds
-from market.domain import NATIVE_COIN, PayoutClaimed
+from market.domain import NATIVE_COIN, REFERENCE_BIT, PayoutClaimed
 from tests.unit.rounds.play import (
     AGGREGATOR,
     ALL_SETTLED,
@@ -22,6 +22,7 @@ from tests.unit.rounds.play import (
     DONE,
     FRESH,
     JOINED,
+    NAMED_COMMITTED,
     NAMING,
     OPENED,
     OPENED_STATE,
@@ -30,6 +31,7 @@ from tests.unit.rounds.play import (
     OVERTURNED,
     OWNER,
     PARTIAL,
+    REFERRED,
     REPLACED,
     REPLACED_STATE,
     SECOND,
@@ -43,7 +45,6 @@ from tests.unit.rounds.play import (
     D,
 )
 
-NAMED_COMMITTED = rounds.apply(BONDED_COMMITTED, NAMING)
 LATE_SLASH = rounds.apply(PARTIAL, replace(OUT_OF_RANGE, returned=60))
 """Settled without the second trainer, and the first one slashed: fewer are left than a first settlement needs."""
 
@@ -111,7 +112,10 @@ REFUSALS: list[tuple[str | None, Refusal]] = [
     ("Market_SlashedTrainers", lambda: rounds.refusal_to_settle(SLASHED_EARLY, 1, SECOND, 7, SETTLED, 31)),
     ("Market_TooFewTrainers", lambda: rounds.refusal_to_settle(SLASHED_EARLY, 1, SECOND, 6, SETTLED, 31)),
     (None, lambda: rounds.refusal_to_settle(LATE_SLASH, 1, SECOND, 6, REPLACED, 31)),
-    ("Market_NotAggregator", lambda: rounds.refusal_to_settle(NAMED_COMMITTED, 1, THIRD, 7, SETTLED, 31)),
+    (None, lambda: rounds.refusal_to_settle(NAMED_COMMITTED, 1, THIRD, 7, SETTLED, 31)),
+    ("Market_NoReference", lambda: rounds.refusal_to_settle(REFERRED, 1, THIRD, 7, SETTLED, 0)),
+    (None, lambda: rounds.refusal_to_settle(REFERRED, 1, THIRD, 7 | 1 << REFERENCE_BIT, SETTLED, 0)),
+    (None, lambda: rounds.refusal_to_settle(REFERRED, 1, AGGREGATOR, 7, SETTLED, 0)),
     ("Market_WrongPhase", lambda: rounds.refusal_to_settle(NAMED_COMMITTED, 1, THIRD, 7, COMMIT_END - 1, 31)),
     (None, lambda: rounds.refusal_to_settle(rounds.apply(PARTIAL, NAMING), 1, THIRD, 7, REPLACED, 31)),
     ("Market_NotAggregator", lambda: rounds.refusal_to_settle(PARTIAL, 1, THIRD, 7, REPLACED, 31)),

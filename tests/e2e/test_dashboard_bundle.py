@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,18 @@ def test_the_committed_bundle_is_what_the_sources_build(npm: str, tmp_path: Path
 
 def test_types_and_styles_hold(npm: str) -> None:
     _run(npm, "run", "check")
+
+
+def test_units_hold(npm: str) -> None:
+    """Protocol on the shared vectors, formats, data client, wallet and terms: by Vitest."""
+    _run(npm, "test")
+
+
+@pytest.mark.parametrize("script", ["protocol/make_evidence.py", "owner/make_cases.py"])
+def test_the_fixtures_are_what_python_makes(script: str) -> None:
+    command = [sys.executable, os.fspath(FRONTEND / "tests" / script), "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_first_visit_stays_within_its_budget() -> None:

@@ -4,6 +4,86 @@
  */
 
 export interface paths {
+    "/api/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Logout
+         * @description End the session.
+         */
+        post: operations["auth_logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/nonce": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin
+         * @description Begin a sign-in: the nonce that the message must name.
+         */
+        post: operations["auth_begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify
+         * @description Complete a sign-in by a signed EIP-4361 message; this server asks for no other signature and moves no money.
+         */
+        post: operations["auth_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Configuration
+         * @description How this server is set up; nothing of it is secret.
+         */
+        get: operations["server_configuration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs": {
         parameters: {
             query?: never;
@@ -204,6 +284,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/markets/{chain_id}/{market}/jobs/{job_id}/files/manifest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Manifest
+         * @description The job's manifest, as its owner published it.
+         */
+        get: operations["files_manifest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/markets/{chain_id}/{market}/jobs/{job_id}/files/model": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Model
+         * @description The model after the latest settled round, as safetensors; its aggregates are checked against the chain.
+         */
+        get: operations["files_model"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/markets/{chain_id}/{market}/jobs/{job_id}/files/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report
+         * @description Terms, rounds, and what became of each update and why.
+         */
+        get: operations["files_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/markets/{chain_id}/{market}/jobs/{job_id}/rounds": {
         parameters: {
             query?: never;
@@ -298,6 +438,162 @@ export interface paths {
         get: operations["jobs_trainers"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Me
+         * @description Who is signed in; 401 if nobody is.
+         */
+        get: operations["auth_me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Drafts
+         * @description Own drafts of jobs.
+         */
+        get: operations["me_drafts"];
+        put?: never;
+        /**
+         * Add Draft
+         * @description Keep a draft; an account has 50 at most.
+         */
+        post: operations["me_add_draft"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/drafts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Draft
+         * @description One draft.
+         */
+        get: operations["me_draft"];
+        /**
+         * Replace Draft
+         * @description Write a draft anew.
+         */
+        put: operations["me_replace_draft"];
+        post?: never;
+        /**
+         * Remove Draft
+         * @description Delete a draft.
+         */
+        delete: operations["me_remove_draft"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/hooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Hooks
+         * @description Own hooks.
+         */
+        get: operations["me_hooks"];
+        put?: never;
+        /**
+         * Add Hook
+         * @description Be told of events; an e-mail address has to be confirmed by the code that it is sent.
+         */
+        post: operations["me_add_hook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/hooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Hook
+         * @description Delete a hook.
+         */
+        delete: operations["me_remove_hook"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/hooks/{id}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm Hook
+         * @description Confirm an e-mail address; a wrong code deletes the hook.
+         */
+        post: operations["me_confirm_hook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/hooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Hook
+         * @description Send a test message.
+         */
+        post: operations["me_try_hook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -522,6 +818,52 @@ export interface components {
             token: components["schemas"]["Token"];
         };
         /**
+         * Chain
+         * @description A chain whose JSON-RPC address pages may use.
+         */
+        Chain: {
+            /** Chain Id */
+            chain_id: number;
+            /**
+             * Local
+             * @description Whether it is a development chain, where a development wallet may be offered
+             */
+            local: boolean;
+            /** Rpc Url */
+            rpc_url: string;
+        };
+        /**
+         * Configuration
+         * @description How the server is set up.
+         */
+        Configuration: {
+            /** Chains */
+            chains: components["schemas"]["Chain"][];
+            /**
+             * Email
+             * @description Whether hooks can send e-mail
+             */
+            email: boolean;
+            /**
+             * Evaluates
+             * @description Whether accuracy and loss are measured here
+             */
+            evaluates: boolean;
+            /**
+             * Files
+             * @description Whether models, manifests and reports can be had
+             */
+            files: boolean;
+        };
+        /**
+         * Confirmation
+         * @description The code from a confirmation mail.
+         */
+        Confirmation: {
+            /** Code */
+            code: string;
+        };
+        /**
          * Contributions
          * @description Scores and payouts by trainer and round: a heat map.
          */
@@ -537,6 +879,45 @@ export interface components {
             scores: (number | null)[][];
             /** Trainers */
             trainers: string[];
+        };
+        /**
+         * Draft
+         * @description A draft of a job.
+         */
+        Draft: {
+            /** Body */
+            body: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Changed
+             * @description Unix seconds, wall clock
+             */
+            changed: number;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * DraftGiven
+         * @description A draft of a job, as the wizard keeps it: 32 KiB of JSON at most.
+         */
+        DraftGiven: {
+            /** Body */
+            body: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Name */
+            name: string;
+        };
+        /**
+         * Drafts
+         * @description All drafts of an account, newest first.
+         */
+        Drafts: {
+            /** Items */
+            items: components["schemas"]["Draft"][];
         };
         /**
          * EventView
@@ -653,6 +1034,111 @@ export interface components {
              * @constant
              */
             status: "ok";
+        };
+        /**
+         * Hook
+         * @description A hook and how it does.
+         */
+        Hook: {
+            /** About */
+            about: string | null;
+            /**
+             * Active
+             * @description False until an e-mail address is confirmed, or when the receiver said 410
+             */
+            active: boolean;
+            /** Chain Id */
+            chain_id: number;
+            /**
+             * Created
+             * @description Unix seconds, wall clock
+             */
+            created: number;
+            /**
+             * Delivered
+             * @description When it was last told of something
+             */
+            delivered: number | null;
+            /** Events */
+            events: string[];
+            /**
+             * Failure
+             * @description Why the last attempt failed, if it did
+             */
+            failure: string | null;
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: number | null;
+            kind: components["schemas"]["HookKind"];
+            /**
+             * Market
+             * @example 0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf
+             */
+            market: string;
+            /** Target */
+            target: string;
+        };
+        /**
+         * HookGiven
+         * @description Whom to tell of what: events of a market, of one job, or about one account.
+         */
+        HookGiven: {
+            /**
+             * About
+             * @description Only events of this account
+             */
+            about?: string | null;
+            /** Chain Id */
+            chain_id: number;
+            /**
+             * Events
+             * @description Names of events; none means all
+             * @default []
+             */
+            events: string[];
+            /** Job Id */
+            job_id?: number | null;
+            kind: components["schemas"]["HookKind"];
+            /** Market */
+            market: string;
+            /**
+             * Target
+             * @description URL of a webhook, or an e-mail address
+             */
+            target: string;
+        };
+        /**
+         * HookKind
+         * @description How somebody is told.
+         * @enum {string}
+         */
+        HookKind: "webhook" | "email";
+        /**
+         * Hooks
+         * @description All hooks of an account.
+         */
+        Hooks: {
+            /** Items */
+            items: components["schemas"]["Hook"][];
+        };
+        /**
+         * IndexStatus
+         * @description The state of the whole index.
+         */
+        IndexStatus: {
+            /** Markets */
+            markets: components["schemas"]["MarketStatus"][];
+            /**
+             * Ready
+             * @description Whether every market has been read up to its chain's newest block once
+             */
+            ready: boolean;
+            /**
+             * Version
+             * @description Grows with every change
+             */
+            version: number;
         };
         /**
          * JobDetail
@@ -785,6 +1271,7 @@ export interface components {
              */
             trainers: number;
         };
+        JsonValue: unknown;
         /**
          * Market
          * @description A market contract on a chain.
@@ -828,25 +1315,91 @@ export interface components {
             trainers: number;
         };
         /**
-         * MarketReadiness
-         * @description Whether one market's index is as new as its chain.
+         * MarketStatus
+         * @description How far one market has been read, and whether its chain answers.
          */
-        MarketReadiness: {
-            /** Block */
-            block: number;
-            /** Chain Block */
-            chain_block: number;
+        MarketStatus: {
+            /**
+             * Caught Up
+             * @description Whether the chain's newest block, as last asked, is the one read last
+             */
+            caught_up: boolean;
             /** Chain Id */
             chain_id: number;
-            /** Lag Seconds */
-            lag_seconds: number;
+            /** Events */
+            events: number;
+            /**
+             * Failing Since
+             * @description Wall clock
+             */
+            failing_since: number | null;
+            /**
+             * Failure
+             * @description Why the chain could not be read when last tried; null where it could
+             */
+            failure: string | null;
+            /**
+             * Fault
+             * @description Why its events contradict the contract's rules, if they do
+             */
+            fault: string | null;
+            /** First Block */
+            first_block: number;
+            /** @description Null until a block was read */
+            head: components["schemas"]["Head"] | null;
             /**
              * Market
              * @example 0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf
              */
             market: string;
-            /** Ready */
-            ready: boolean;
+        };
+        /**
+         * Me
+         * @description Who is signed in.
+         */
+        Me: {
+            /**
+             * Address
+             * @example 0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf
+             */
+            address: string;
+            /** Chain Id */
+            chain_id: number;
+            /**
+             * Csrf
+             * @description To be repeated as X-CSRF-Token by requests with effects
+             */
+            csrf: string;
+            /**
+             * Expires
+             * @description Unix seconds, wall clock
+             */
+            expires: number;
+        };
+        /**
+         * NewHook
+         * @description A hook that was made, with the secret that its messages are signed with: shown this once.
+         */
+        NewHook: {
+            hook: components["schemas"]["Hook"];
+            /**
+             * Secret
+             * @description Standard Webhooks: whsec_ and base64; empty for e-mail
+             */
+            secret: string;
+        };
+        /**
+         * Nonce
+         * @description What a sign-in message must name; it serves once, in this browser.
+         */
+        Nonce: {
+            /** Nonce */
+            nonce: string;
+            /**
+             * Seconds
+             * @description How long it serves
+             */
+            seconds: number;
         };
         /** Page[EventView] */
         Page_EventView_: {
@@ -981,6 +1534,18 @@ export interface components {
             type: string;
         };
         /**
+         * Queued
+         * @description A message was queued.
+         */
+        Queued: {
+            /**
+             * Queued
+             * @default true
+             * @constant
+             */
+            queued: true;
+        };
+        /**
          * RawLog
          * @description An event as a node gives it.
          */
@@ -1005,11 +1570,10 @@ export interface components {
         };
         /**
          * Readiness
-         * @description Whether answers are current.
+         * @description Whether answers are current, and why not.
          */
         Readiness: {
-            /** Markets */
-            markets: components["schemas"]["MarketReadiness"][];
+            index: components["schemas"]["IndexStatus"] | null;
             /** Ready */
             ready: boolean;
             /** Reason */
@@ -1161,6 +1725,16 @@ export interface components {
             timestamp: number;
             /** Tx */
             tx: string;
+        };
+        /**
+         * SignedMessage
+         * @description A Sign-In with Ethereum message (EIP-4361) and its signature.
+         */
+        SignedMessage: {
+            /** Message */
+            message: string;
+            /** Signature */
+            signature: string;
         };
         /**
          * Similarity
@@ -1379,6 +1953,196 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    auth_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    auth_begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nonce"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    auth_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignedMessage"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    server_configuration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Configuration"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     jobs_jobs: {
         parameters: {
             query?: {
@@ -1919,6 +2683,162 @@ export interface operations {
             };
         };
     };
+    files_manifest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                chain_id: number;
+                /** @description The Market contract */
+                market: string;
+                job_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                chain_id: number;
+                /** @description The Market contract */
+                market: string;
+                job_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                chain_id: number;
+                /** @description The Market contract */
+                market: string;
+                job_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     jobs_rounds: {
         parameters: {
             query?: {
@@ -2162,6 +3082,547 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_TrainerOfJob_"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    auth_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    me_drafts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Drafts"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    me_add_draft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftGiven"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Draft"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    me_draft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Draft"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    me_replace_draft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftGiven"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Draft"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    me_remove_draft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    me_hooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hooks"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    me_add_hook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HookGiven"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewHook"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    me_remove_hook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    me_confirm_hook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hook"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not what it must be */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused or failed */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    me_try_hook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Queued"];
                 };
             };
             /** @description There is no such thing */

@@ -61,7 +61,7 @@ class Hub:
                 try:
                     told = await asyncio.wait_for(queue.get(), HEARTBEAT_SECONDS)
                 except TimeoutError:
-                    yield b": heartbeat\n\n"
+                    yield b"event: heartbeat\ndata: {}\n\n"
                     continue
                 if told is None:
                     return

@@ -2,8 +2,9 @@
 
 Three jobs share a market. One pays coins, has a score with memory, and its verifier checks figures and finds fault with
 what it is told is false; two pay the same token, so that one free balance backs settlements of both, and their verifier
-accepts anything, challenges too. One of them has a reference, the other refunds void rounds. Two of the trainers are
-contracts: one refuses coins, one calls back when it is paid. Whatever an actor tries, the reducers say beforehand by
+accepts anything, challenges too. One of them has a reference, the other refunds void rounds. The token is a standard
+one, or returns nothing, or blocks accounts. Two of the trainers are contracts: one refuses coins, one calls back when
+it is paid. Whatever an actor tries, the reducers say beforehand by
 which error it is refused, if at all; at sampled states one actor alone gets its own out.
 """
 
@@ -57,6 +58,7 @@ TRAINERS = 7
 REVERTING, REENTERING = TRAINERS - 2, TRAINERS - 1
 OWNER, OUTSIDER = TRAINERS + 2, TRAINERS + 3
 FUNDS = 10**12
+TOKENS = ("StandardToken", "NoReturnToken", "BlocklistToken")
 
 job_index = st.integers(0, 2)
 actor_index = st.integers(0, OUTSIDER)
@@ -68,21 +70,22 @@ destination = st.sampled_from(["stranger", "stranger", "stranger", "itself", "no
 
 
 @cache
-def _session() -> tuple[Scene, Contract, Contract]:
+def _session() -> tuple[Scene, Contract, tuple[Contract, ...]]:
     chain = Chain()
-    market, switch, permissive, token = (
-        chain.deploy(name) for name in ("Market", "FaultSwitchVerifier", "PermissiveVerifier", "StandardToken")
+    market, switch, permissive, *tokens = (
+        chain.deploy(name) for name in ("Market", "FaultSwitchVerifier", "PermissiveVerifier", *TOKENS)
     )
     scene = Scene(chain, market, switch)
     reverting, reentering = (scene.wallet(name) for name in ("RevertingReceiver", "ReenteringReceiver"))
     scene.trainers = (*scene.trainers[:REVERTING], reverting.address, reentering.address)
     for account in (*scene.trainers, *scene.aggregators, scene.owner, scene.outsider):
-        scene.fund(token.address, account, FUNDS)
+        for token in tokens:
+            scene.fund(token.address, account, FUNDS)
     functions = market.functions
     withdrawal = functions.withdraw(NATIVE_COIN, 1, reentering.address)
     attacks = [withdrawal, functions.claim(1, [1], reentering.address), functions.leaveJob(1, reentering.address)]
     chain.send(reentering.functions.arm([(call.address, calldata(call)) for call in attacks]))
-    return scene, permissive, token
+    return scene, permissive, tuple(tokens)
 
 
 class MarketMachine(RuleBasedStateMachine):
@@ -90,26 +93,29 @@ class MarketMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        shared, permissive, self.token = _session()
+        shared, self.permissive, self.tokens = _session()
         self.chain, self.switch = shared.chain, shared.verifier
         self._undo = self.chain.undone()
         self._undo.__enter__()
         self.scene = scene = Scene(self.chain, shared.market, self.switch, shared.batch)
         scene.wallets, scene.trainers = shared.wallets, shared.trainers
-        common = {"deadline": self.chain.now + LIFETIME, "aggregators": (*scene.aggregators, scene.owner)}
-        in_token = {**common, "token": self.token.address, "verifier": permissive.address}
-        created = ({**COIN_JOB, **common}, {**REFERENCE_JOB, **in_token}, {**REFUNDING_JOB, **in_token})
-        self.jobs = tuple(scene.create(**terms) for terms in created)
-        scene.fund(self.token.address, scene.owner, FUNDS)
         self.trainers = scene.trainers
         self.actors = (*self.trainers, *scene.aggregators, scene.owner, scene.outsider)
+        self.token, self.blocked = self.tokens[0], set[str]()
+        self.jobs: tuple[Job, ...] = ()
         self.ended: dict[tuple[int, int], Phase] = {}
 
     # -- what brings jobs on ----------------------------------------------------------------------------------------
 
-    @initialize(steps=st.tuples(beginning, beginning, beginning), data=st.data())
-    def begin(self, steps: tuple[int, int, int], data: st.DataObject) -> None:
+    @initialize(token=st.sampled_from([0, 1, 2]), steps=st.tuples(beginning, beginning, beginning), data=st.data())
+    def begin(self, token: int, steps: tuple[int, int, int], data: st.DataObject) -> None:
         """Begin anywhere in the life of the jobs."""
+        scene, self.token = self.scene, self.tokens[token]
+        common = {"deadline": self.chain.now + LIFETIME, "aggregators": (*scene.aggregators, scene.owner)}
+        in_token = {**common, "token": self.token.address, "verifier": self.permissive.address}
+        created = ({**COIN_JOB, **common}, {**REFERENCE_JOB, **in_token}, {**REFUNDING_JOB, **in_token})
+        self.jobs = tuple(scene.create(**terms) for terms in created)
+        scene.fund(self.token.address, scene.owner, FUNDS)
         for index, count in enumerate(steps):
             self.advance(index, count, 6, data)
 
@@ -139,7 +145,8 @@ class MarketMachine(RuleBasedStateMachine):
             elif phase is Phase.SETTLING and self._first_settlers(job):
                 if not data.draw(st.integers(0, 2), label="sound updates"):
                     self.challenge_update(index, OUTSIDER, 0, data.draw(st.integers(0, 5), label="place"), false=True)
-                settler = self.actors.index(self._first_settlers(job)[0])
+                chosen = data.draw(st.sampled_from(self._first_settlers(job)), label="settler")
+                settler = self.actors.index(chosen)
                 self.deposit(settler, job.terms.aggregator_bond, job.terms.token != NATIVE_COIN)
                 left_out = data.draw(st.sampled_from([0, 1, 1]), label="left out") * job.terms.byzantine
                 total = len(job.latest.commits)
@@ -156,8 +163,9 @@ class MarketMachine(RuleBasedStateMachine):
                 self.jump_to_the_next_boundary(index, data.draw(st.sampled_from([0, 0, 1]), label="beside"))
 
     def _first_settlers(self, job: Job) -> list[str]:
-        """Return who may settle a round that waits for it: whom the owner named, but for those dismissed."""
-        return [account for account in job.state.aggregators if account in job.state.created.aggregators]
+        """Return who may settle a round that waits for it, and can pay its bond."""
+        token = job.terms.token
+        return [one for one in job.state.aggregators if token == NATIVE_COIN or one not in self.blocked]
 
     def _many_join(self, index: int, count: int) -> None:
         for actor in range(count):
@@ -170,6 +178,7 @@ class MarketMachine(RuleBasedStateMachine):
     def join(self, index: int, actor: int, stake: int) -> None:
         job, sender = self.jobs[index], self.actors[actor]
         refusal = rounds.refusal_to_join(job.state, sender, stake)
+        refusal = refusal or self._refusal_of_deposit(job.terms.token, sender, stake)
         self._act(job, job.calls.join(stake), sender, refusal, value=job.value(stake))
 
     @rule(index=job_index, actor=actor_index, where=destination)
@@ -247,6 +256,7 @@ class MarketMachine(RuleBasedStateMachine):
         wanted = (terms.rounds + more, terms.round_budget + budget, max(terms.deadline, now) + seconds)
         refusal = rounds.refusal_to_extend(job.state, sender, *wanted, now)
         deposit = 0 if refusal else job.state.extension_deposit(*wanted[:2], now)
+        refusal = refusal or self._refusal_of_deposit(job.terms.token, sender, deposit)
         self._act(
             job,
             job.calls.extend(*wanted),
@@ -309,7 +319,8 @@ class MarketMachine(RuleBasedStateMachine):
     def deposit(self, actor: int, amount: int, tokens: bool) -> None:
         token, sender = self.token.address if tokens else NATIVE_COIN, self.actors[actor]
         call = self.scene.market.functions.deposit(token, amount, b"")
-        self._act(None, call, sender, accounts.refusal_to_deposit(amount), value=0 if tokens else amount)
+        refusal = accounts.refusal_to_deposit(amount) or self._refusal_of_deposit(token, sender, amount)
+        self._act(None, call, sender, refusal, value=0 if tokens else amount)
 
     @rule(actor=actor_index, part=st.sampled_from([0, 1, 2, 2, 3]), tokens=st.booleans(), where=destination)
     def withdraw(self, actor: int, part: int, tokens: bool, where: str) -> None:
@@ -382,6 +393,14 @@ class MarketMachine(RuleBasedStateMachine):
         self.chain.send(self.token.functions.mint(self.scene.market.address, amount))
         forced = self.scene.forced
         forced[self.token.address] = forced.get(self.token.address, 0) + amount
+
+    @rule(actor=actor_index)
+    def block(self, actor: int) -> None:
+        """Have the token block an account, or let it go, in histories whose token does."""
+        account = self.actors[actor]
+        if self.token.address == self.tokens[TOKENS.index("BlocklistToken")].address:
+            self.blocked ^= {account}
+            self.chain.send(self.token.functions.setBlocked(account, account in self.blocked))
 
     # -- what must hold ---------------------------------------------------------------------------------------------
 
@@ -502,8 +521,12 @@ class MarketMachine(RuleBasedStateMachine):
         return {"stranger": stranger(sender), "itself": sender, "nobody": NATIVE_COIN}[where]
 
     def _refusal_of_payment(self, token: str, recipient: str) -> str | None:
-        refuses = token == NATIVE_COIN and recipient == self.trainers[REVERTING]
-        return "Reverting_NoCoins" if refuses else None
+        if token != NATIVE_COIN:
+            return "Blocklist_Blocked" if recipient in self.blocked else None
+        return "Reverting_NoCoins" if recipient == self.trainers[REVERTING] else None
+
+    def _refusal_of_deposit(self, token: str, payer: str, amount: int) -> str | None:
+        return "Blocklist_Blocked" if token != NATIVE_COIN and amount and payer in self.blocked else None
 
     def _refusal_to_claim(self, job: Job, numbers: Sequence[int], trainer: str, recipient: str) -> str | None:
         if recipient == NATIVE_COIN:

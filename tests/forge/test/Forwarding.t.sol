@@ -194,6 +194,8 @@ contract ForwardingTest is Scene {
             _as(trainer(i), 0, abi.encodeCall(IMarket.commitUpdate, (1, 1, update(1, i), CID, 77)));
         }
         vm.warp(market.round(1, 1).commitEnd);
+        vm.expectEmit(address(market));
+        emit IMarket.TrainerSlashed(1, 1, challenger, trainer(5), 25, 25, 0);
         _as(challenger, 0, abi.encodeCall(IMarket.challengeUpdate, (1, 1, 5, EVIDENCE)));
         vm.assertEq(market.balanceOf(address(0), challenger), 25, "of the stake");
         settle(1, 1, 15 | REFERENCE_BIT, second);
@@ -214,6 +216,10 @@ contract ForwardingTest is Scene {
         );
         vm.prank(address(forwarder));
         (bool done,) = address(market).call(abi.encodePacked(data, third));
+        vm.assertTrue(done, "refused as expected");
+        vm.expectRevert(abi.encodeWithSelector(IMarket.Market_NotAggregator.selector, 1, outsider));
+        vm.prank(address(forwarder));
+        (done,) = address(market).call(abi.encodePacked(data, outsider));
         vm.assertTrue(done, "refused as expected");
     }
 

@@ -37,6 +37,7 @@ EXIT_CODES = {
     "invalid-srs": 3,
     "invalid-proof": 3,
     "config": 3,
+    "not-found": 3,
     "payload": 3,
     "not-for-us": 3,
     "no-recipient": 3,
@@ -64,8 +65,9 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "cli.md"
 
 
 def tree(kind: type[GramercyError] = GramercyError) -> list[type[GramercyError]]:
-    """Return an error class and all below it that this project defines."""
-    return [kind, *(leaf for child in kind.__subclasses__() for leaf in tree(child))]
+    """Return an error class and all below it; not what only the dashboard's server answers, of whatever is loaded."""
+    below = (child for child in kind.__subclasses__() if not child.__module__.startswith("market.api."))
+    return [kind, *(leaf for child in below for leaf in tree(child))]
 
 
 def run(function: Callable[..., dict[str, Any] | None], *, as_json: bool = True) -> int:

@@ -13,6 +13,7 @@ from tests.e2e.stage import BOND, COIN, Stage
 TRAINERS = ("ann", "bob", "cyd")
 
 
+@pytest.mark.slow
 def test_a_job_that_is_extended_goes_on_with_the_new_budget(stage: Stage) -> None:
     stage.create(rounds=1)
     trainers = stage.joined(*TRAINERS)
@@ -40,6 +41,7 @@ def test_a_job_that_is_extended_goes_on_with_the_new_budget(stage: Stage) -> Non
     stage.all_leave(*trainers)
 
 
+@pytest.mark.slow
 def test_an_owner_ends_its_job_early_and_the_live_round_is_paid(stage: Stage) -> None:
     stage.create(rounds=3)
     trainers = stage.joined(*TRAINERS)

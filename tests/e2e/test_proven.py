@@ -52,6 +52,7 @@ def failed(found: Audit) -> set[str]:
 # -- copies -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_copied_ciphertext_under_a_shifted_commitment_earns_nothing(stage: Stage) -> None:
     stage.create(byzantine=2, min_trainers=7, max_trainers=9, rule="mean")
     honest = stage.joined("ann", "bob", "cyd", "dan", "eve")
@@ -441,6 +442,7 @@ def _settled(stage: Stage) -> RoundSettled:
     return settled
 
 
+@pytest.mark.slow
 def test_a_file_that_is_not_the_proven_aggregate_costs_the_bond(stage: Stage, tmp_path: Path) -> None:
     names = ("aggregator", "second")
     stage.create(rounds=2, aggregators=[stage.actor(name).address for name in names])

@@ -191,6 +191,7 @@ def test_a_hostile_reference_leaves_the_floor(stage: Stage, sign: int) -> None:
     assert sum(state.payouts.values()) >= COIN // 2 - len(NAMES)
 
 
+@pytest.mark.slow
 def test_whom_only_trainers_named_leaves_a_reference_that_it_cannot_open_to_others(stage: Stage) -> None:
     stage.create(**TERMS)
     trainers = stage.joined(*NAMES)

@@ -40,6 +40,7 @@ def relayed(stage: Stage, path: Path, name: str, *arguments: object) -> dict[str
     return {**told, **sent}
 
 
+@pytest.mark.slow
 def test_a_trainer_without_coins_takes_part_through_a_relayer(stage: Stage, tmp_path: Path) -> None:
     stage.create(rounds=1)
     path = tmp_path / "request.json"

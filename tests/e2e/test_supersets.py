@@ -261,6 +261,7 @@ def test_an_aggregate_that_gives_way_is_never_published(stage: Stage) -> None:
     stage.all_leave(*trainers)
 
 
+@pytest.mark.slow
 def test_an_incomplete_aggregate_is_published_when_nobody_replaces_it_any_more(stage: Stage) -> None:
     trainers = two_aggregators(stage)
     settled_without_eve(stage, trainers)
@@ -392,6 +393,7 @@ def test_whom_only_trainers_named_settles_first_with_a_proof_of_its_own(stage: S
     assert not owners.settle_anew(stage.observed().state.rounds[0]), "the settlement is complete"
 
 
+@pytest.mark.slow
 def test_whom_only_trainers_named_first_lets_those_settle_who_can_open_everything(stage: Stage) -> None:
     """Who did not name it would else have to be included anew within half a challenge window."""
     stage.create(byzantine=1, min_trainers=5, rounds=1, rule="mean")
@@ -597,6 +599,7 @@ def with_an_update_out_of_range(stage: Stage, *, honest: int) -> tuple[list[Trai
     return trainers, mal, state
 
 
+@pytest.mark.slow
 def test_an_update_out_of_range_costs_its_trainer_the_stake(stage: Stage) -> None:
     trainers, mal, _ = with_an_update_out_of_range(stage, honest=5)
     stake = mal.job.state.terms.stake_min

@@ -103,6 +103,7 @@ def test_a_huge_tensor_is_a_number_and_no_allocation() -> None:
     assert parse(tensors=[{"name": "w", "shape": [1 << 60] * 8}]).dimension == 1 << 480
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_tensors_are_enough() -> None:
     with pytest.raises(PayloadError, match="tensors"):
         parse(tensors=[{"name": "w", "shape": [1]}] * 100_001)

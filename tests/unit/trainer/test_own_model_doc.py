@@ -23,6 +23,7 @@ def programs() -> list[str]:
     return re.findall(r"```python\n(.*?)```", _DOC.read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_wine_task_and_its_trial_run_as_printed(programs: list[str], tmp_path: Path) -> None:
     (tmp_path / "wine_task.py").write_text(programs[0])
     done = subprocess.run(
@@ -50,6 +51,7 @@ def test_the_wine_task_is_as_short_as_promised(programs: list[str]) -> None:
     assert len([line for line in programs[0].splitlines() if line.strip()]) <= 35
 
 
+@pytest.mark.slow
 def test_the_task_with_its_own_training_learns(programs: list[str], tmp_path: Path) -> None:
     (tmp_path / "adam_task.py").write_text(programs[2])
     task = load_task(str(tmp_path / "adam_task.py"))

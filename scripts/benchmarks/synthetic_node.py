@@ -28,6 +28,8 @@ def address(name: str) -> str:
     return str(Web3.to_checksum_address(keccak(name.encode())[-20:]))
 
 
+_FORWARDER = "0x" + bytes(12).hex() + address("forwarder")[2:]
+
 # -- events as logs -------------------------------------------------------------------------------------------------
 
 _ENTRIES = {entry["name"]: entry for entry in load_artifact("Market").abi if entry["type"] == "event"}
@@ -153,11 +155,10 @@ class Node(BaseProvider):
         return [{**self.make_request(*request), "id": place} for place, request in enumerate(batch_requests)]
 
     def _answer(self, method: str, params: Any) -> dict[str, Any]:
-        forwarder = "0x" + bytes(12).hex() + address("forwarder")[2:]
         answers: dict[str, Callable[[], Any]] = {
             "eth_chainId": lambda: hex(CHAIN_ID),
             "eth_getCode": lambda: "0x00",
-            "eth_call": lambda: forwarder if params[0]["to"] == MARKET else "0x",
+            "eth_call": lambda: _FORWARDER if params[0]["to"] == MARKET else "0x",
             "eth_getBlockByNumber": lambda: self._block(params[0]),
             "eth_getTransactionReceipt": lambda: {"gasUsed": hex(500_000)},
             "eth_getLogs": lambda: self._logs(**params[0]),

@@ -65,15 +65,13 @@ class Watcher:
         version = self.reader.version()
         if version == self._version:
             return []
-        before, self._version = self._version, version
-        changes = () if before is None else self.reader.changes(before)
-        now = time.monotonic()
-        quiet = not changes and now - self._told < HEAD_SECONDS
-        self._told = self._told if quiet else now
+        changes = () if self._version is None else self.reader.changes(self._version)
+        now, first = time.monotonic(), self._version is None
+        if not first and not changes and now - self._told < HEAD_SECONDS:
+            return []  # and is looked at again
+        self._version, self._told = version, now
         return [
-            self._of_market(
-                one, version, [change for change in changes if _is_of(change, one)], quiet or before is None
-            )
+            self._of_market(one, version, [change for change in changes if _is_of(change, one)], first)
             for one in self.reader.markets()
         ]
 

@@ -34,6 +34,7 @@ class Place:
 
     stage: Stage
     url: str
+    settled: RoundState
 
     @property
     def origins(self) -> tuple[str, str]:
@@ -73,16 +74,21 @@ def browser() -> Iterator[Browser]:
 def place(browser: Browser, devnet: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A market with its dashboard; each test has a job of its own, except that several look at job 1."""
     stage = Stage(connect(devnet.url, expected_chain_id=devnet.chain_id), devnet.url, tmp_path_factory.mktemp("market"))
+    settled = _settle(stage)
     with stage.start("observer", "dashboard", "--port", "0") as process:
-        yield Place(stage, process.wait_for("dashboard-ready")["url"])
+        yield Place(stage, process.wait_for("dashboard-ready")["url"], settled)
         os.kill(process.pid, signal.SIGTERM)
         assert process.finish().code == 0
 
 
 @pytest.fixture(scope="module")
 def settled(place: Place) -> RoundState:
-    """Job 1 with a final round: four trainers who agree, and one whose update is the opposite of theirs."""
-    stage = place.stage
+    """Job 1's round."""
+    return place.settled
+
+
+def _settle(stage: Stage) -> RoundState:
+    """Make job 1 with a final round: four trainers who agree, and one whose update is the opposite of theirs."""
     created = stage.create(name="Chest X-rays", byzantine=1, min_trainers=5)
     assert created.job_id == 1
     trainers = stage.joined(*HONEST, "eve")
@@ -304,7 +310,7 @@ def test_a_page_says_that_its_server_is_away_and_goes_on_when_it_is_back(browser
     stage = place.stage
     first = stage.start("restarted", "dashboard", "--port", "0")
     with first:
-        other = Place(stage, first.wait_for("dashboard-ready")["url"])
+        other = Place(stage, first.wait_for("dashboard-ready")["url"], place.settled)
         with visit(browser, other.origins, excused="net::ERR|Failed to load resource") as page:
             page.goto(other.url)
             status = page.get_by_role("banner").get_by_role("status")

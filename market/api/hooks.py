@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 
 from market.api.errors import TooMany
 from market.api.mail import Mail
@@ -28,6 +28,12 @@ MAX_HOOKS = 20
 MAX_MAILINGS = 5
 _DAY_SECONDS = 86_400
 _KEPT_SECONDS = 7 * _DAY_SECONDS
+_DUE = select(func.count()).where(deliveries.c.hook_id == hooks.c.id, deliveries.c.due.is_not(None))
+_WITH_WAITING = select(
+    hooks,
+    _DUE.scalar_subquery().label("waiting"),
+    _DUE.with_only_columns(func.min(deliveries.c.due)).scalar_subquery().label("next_attempt"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ class HookStore:
 
     def all(self, account: Address) -> tuple[Hook, ...]:
         """Return an account's hooks, newest first."""
-        wanted = select(hooks).where(hooks.c.account == account).order_by(hooks.c.created.desc(), hooks.c.id)
+        wanted = _WITH_WAITING.where(hooks.c.account == account).order_by(hooks.c.created.desc(), hooks.c.id)
         with self.engine.connect() as connection:
             return tuple(_view(row) for row in connection.execute(wanted))
 
@@ -198,7 +204,7 @@ class HookStore:
             return _view(self._require(connection, account, number))
 
     def _require(self, connection: Connection, account: Address, number: str) -> Row[Any]:
-        wanted = select(hooks).where(hooks.c.id == number, hooks.c.account == account)
+        wanted = _WITH_WAITING.where(hooks.c.id == number, hooks.c.account == account)
         row = connection.execute(wanted).one_or_none()
         if row is None:
             raise NotFound("there is no such hook")
@@ -233,4 +239,6 @@ def _view(row: Row[Any]) -> Hook:
         created=int(row.created),
         delivered=None if row.delivered is None else int(row.delivered),
         failure=row.failure,
+        waiting=row.waiting if row.active else 0,
+        next_attempt=int(row.next_attempt) if row.active and row.next_attempt is not None else None,
     )

@@ -120,6 +120,8 @@ class Hook(View):
     created: int = Field(description="Unix seconds, wall clock")
     delivered: int | None = Field(description="When it was last told of something")
     failure: str | None = Field(description="Why the last attempt failed, if it did")
+    waiting: int = Field(description="Messages that are on their way, or that will be tried again")
+    next_attempt: int | None = Field(description="When the next of them is due: Unix seconds, wall clock")
 
 
 class NewHook(View):

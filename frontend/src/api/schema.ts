@@ -1076,8 +1076,18 @@ export interface components {
              * @example 0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf
              */
             market: string;
+            /**
+             * Next Attempt
+             * @description When the next of them is due: Unix seconds, wall clock
+             */
+            next_attempt: number | null;
             /** Target */
             target: string;
+            /**
+             * Waiting
+             * @description Messages that are on their way, or that will be tried again
+             */
+            waiting: number;
         };
         /**
          * HookGiven

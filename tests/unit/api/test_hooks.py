@@ -192,6 +192,25 @@ def test_what_nobody_takes_is_tried_for_a_day_and_given_up(stand: Stand, receive
     assert "500" in str(stand.store.all(ACCOUNT)[0].failure)
 
 
+def test_a_hook_tells_what_waits_and_when_it_is_tried_again(stand: Stand, receiver: Receiver) -> None:  # noqa: F811
+    receiver.status = 503
+    stand.add("http://127.0.0.1:9/", job_id=4)
+    stand.add(receiver.url)
+    stand.happen(1, 60, "A")
+    stand.happen(1, 61, "B")
+    hook, other = sorted(stand.store.all(ACCOUNT), key=lambda one: one.waiting, reverse=True)
+    assert (hook.waiting, hook.next_attempt) == (2, int(stand.now))
+    assert (other.waiting, other.next_attempt) == (0, None)
+    stand.deliverer.deliver_due()
+    (hook,) = (one for one in stand.store.all(ACCOUNT) if one.failure)
+    assert (hook.waiting, hook.next_attempt) == (2, int(stand.now) + BACKOFF_SECONDS[0])
+    receiver.status = 204
+    stand.now += BACKOFF_SECONDS[0]
+    stand.deliverer.deliver_due()
+    (hook,) = (one for one in stand.store.all(ACCOUNT) if one.delivered)
+    assert (hook.waiting, hook.next_attempt, hook.failure) == (0, None, None)
+
+
 def test_a_receiver_that_is_gone_is_left_alone(stand: Stand, receiver: Receiver) -> None:  # noqa: F811
     receiver.status = 410
     stand.add(receiver.url)
@@ -199,7 +218,8 @@ def test_a_receiver_that_is_gone_is_left_alone(stand: Stand, receiver: Receiver)
     stand.deliverer.deliver_due()
     stand.happen(1, 61, "B")
     assert stand.deliverer.deliver_due() == 0
-    assert not stand.store.all(ACCOUNT)[0].active
+    (hook,) = stand.store.all(ACCOUNT)
+    assert (hook.active, hook.waiting, hook.next_attempt) == (False, 0, None)
 
 
 def test_a_redirect_is_a_failure(stand: Stand, receiver: Receiver) -> None:  # noqa: F811

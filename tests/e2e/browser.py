@@ -17,6 +17,7 @@ WAIT_MS = 30_000.0
 DESKTOP, PHONE = (1280, 860), (390, 844)
 AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 SCREENSHOTS_VARIABLE = "GRAMERCY_SCREENSHOTS"
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 _FLAGS = (
     "--no-sandbox",  # a container's root cannot have one
     "--disable-gpu",
@@ -121,7 +122,6 @@ def overflow(page: Page) -> int:
 
 
 def keep(page: Page, name: str) -> None:
-    """Write a screenshot into the folder that ``GRAMERCY_SCREENSHOTS`` names, if it does."""
-    folder = os.environ.get(SCREENSHOTS_VARIABLE)
-    if folder:
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+    """Write a screenshot into the folder that ``GRAMERCY_SCREENSHOTS`` names, or build/screenshots."""
+    folder = Path(os.environ.get(SCREENSHOTS_VARIABLE) or SCREENSHOTS)
+    page.screenshot(path=folder / f"{name}.png", full_page=True)

@@ -63,8 +63,11 @@ def assemble(
     clients: Sequence[MarketClient],
     storage: Storage | None,
     started: Callable[[], None] = lambda: None,
+    files: Files | None = None,
 ) -> FastAPI:
     """Return the server over markets that it indexes itself; ``started`` is called before it answers.
+
+    ``files`` are served where there is no storage to derive them from.
 
     Raises
     ------
@@ -77,7 +80,7 @@ def assemble(
     markets = {(client.chain_id, Address(client.address)): client for client in clients}
     chains = {client.chain_id: client.w3 for client in clients}
     workers: list[Worker] = [*followed]
-    files = scribe = None
+    scribe = None
     if storage is not None:
         files = Files(lambda chain_id, market: markets.get((chain_id, market)), storage, Path(settings.state))
         scribe = Scribe(reader, Notebook(engine), files, evaluate=settings.evaluate)
@@ -87,9 +90,16 @@ def assemble(
 
 
 def serve(
-    settings: Settings, clients: Sequence[MarketClient], storage: Storage | None, ready: Callable[[str], None]
+    settings: Settings,
+    clients: Sequence[MarketClient],
+    storage: Storage | None,
+    ready: Callable[[str], None],
+    *,
+    files: Files | None = None,
 ) -> None:
     """Index and serve until SIGTERM or SIGINT; ``ready`` is told the address once it answers.
+
+    ``files`` are served where there is no storage to derive them from.
 
     Raises
     ------
@@ -110,7 +120,7 @@ def serve(
         stack.callback(engine.dispose)
         address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
         # The socket listens already: whoever is told now waits for the answer, at most for a moment.
-        app = assemble(settings, engine, clients, storage, lambda: ready(address))
+        app = assemble(settings, engine, clients, storage, lambda: ready(address), files)
         server = _Server(
             uvicorn.Config(
                 app,

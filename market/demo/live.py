@@ -39,6 +39,7 @@ class Board:
     verdicts: dict[Address, Verdict] = field(default_factory=dict)
     settle_gas: list[int] = field(default_factory=list)
     note: str = ""
+    address: str = ""
 
     def render(self) -> Panel:
         """Return the board as it stands."""
@@ -47,6 +48,8 @@ class Board:
             title="Gramercy",
             title_align="left",
             border_style="blue",
+            subtitle=self.address or None,
+            subtitle_align="left",
         )
 
     def _headline(self) -> Text:

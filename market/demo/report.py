@@ -14,7 +14,7 @@ from rich.table import Table
 
 from market.chain.transactions import format_coins
 from market.demo.plan import ROUND_BUDGET_WEI
-from market.demo.run import DemoResult
+from market.demo.result import DemoResult
 
 _LABELS = {"attack_free": "attack-free", "robust": "robust market", "undefended": "undefended mean"}
 _COLOURS = {"attack_free": "#7a7f87", "robust": "#1f6feb", "undefended": "#d1242f"}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +13,8 @@ from rich.console import Console
 from market.chain import rpc
 from market.chain.market import MarketClient
 from market.chain.settlements import recorded_settlement, verification_gas
-from market.demo.ledger import Transaction, gas_by_kind, read_transactions, write_transactions
+from market.demo.kept import MODEL
+from market.demo.ledger import gas_by_kind, read_transactions, write_transactions
 from market.demo.live import Board, View, earned
 from market.demo.plan import (
     BOND_WEI,
@@ -26,7 +26,10 @@ from market.demo.plan import (
     STAKE_WEI,
     DemoPlan,
 )
-from market.demo.stage import RoleProcess, Stage, set_stage
+from market.demo.result import DemoResult, ProofFigures
+from market.demo.signals import Signals
+from market.demo.stage import CommandProcess, Stage, set_stage, start_role
+from market.demo.watched import Dashboard, Record
 from market.domain import Phase
 from market.errors import RoleFailed
 from market.rounds import JobState, RoundState
@@ -51,63 +54,15 @@ _STALL_SECONDS = 300.0
 _EXIT_SECONDS = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class ProofFigures:
-    """What the proof of one round was and cost.
+@contextlib.contextmanager
+def run_demo(
+    plan: DemoPlan, console: Console, *, port: int | None = None, quiet: bool = False
+) -> Iterator[tuple[DemoResult, Dashboard]]:
+    """Run the whole market and give what it showed; chain and dashboard go on until the block is left.
 
-    ``verify_gas`` is the node's estimate for a transaction that verifies the proof alone: what it uses, and some 2,400
-    that have to be there because a call hands on at most 63/64 of its gas.
-    """
-
-    round: int
-    updates: int
-    proof_bytes: int
-    prove_seconds: float
-    verify_gas: int
-    settle_gas: int
-
-
-@dataclass(frozen=True, slots=True)
-class DemoResult:
-    """What a run showed; see :meth:`to_json` for the keys."""
-
-    plan: DemoPlan
-    accuracy: dict[str, list[float]]
-    payouts_wei: dict[str, int]
-    roles: dict[str, str]
-    names: dict[str, str]
-    refund_wei: int
-    gas: dict[str, dict[str, int]]
-    contract_balance_wei: int
-    payouts_match: bool
-    wall_seconds: float
-    baseline_seconds: float
-    transactions: list[Transaction]
-    proofs: list[ProofFigures]
-    audit_holds: bool
-
-    def to_json(self, setup_seconds: float) -> dict[str, Any]:
-        """Return the document that ``--json FILE`` writes."""
-        return {
-            "accuracy": self.accuracy,
-            "payouts_wei": self.payouts_wei,
-            "roles": self.roles,
-            "gas": self.gas,
-            "contract_balance_wei": self.contract_balance_wei,
-            "wall_seconds": round(self.wall_seconds, 2),
-            "setup_seconds": round(setup_seconds, 2),
-            "baseline_seconds": round(self.baseline_seconds, 2),
-            "refund_wei": self.refund_wei,
-            "escrow_wei": ROUND_BUDGET_WEI * self.plan.rounds,
-            "python_and_solidity_payouts_identical": self.payouts_match,
-            "proofs": [asdict(proof) for proof in self.proofs],
-            "audit_holds": self.audit_holds,
-            "run_folder": str(self.plan.folder),
-        }
-
-
-def run_demo(plan: DemoPlan, console: Console, *, quiet: bool = False) -> DemoResult:
-    """Run the whole market and return what it showed; the run folder keeps everything.
+    The run folder keeps everything; ``port`` is the dashboard's, see :func:`market.demo.watched.choose_port`. However
+    it ends, by Ctrl-C, SIGTERM or SIGHUP too, no process that was started is left. In the block these signals do
+    nothing but end :meth:`market.demo.watched.Dashboard.wait`.
 
     Raises
     ------
@@ -117,6 +72,8 @@ def run_demo(plan: DemoPlan, console: Console, *, quiet: bool = False) -> DemoRe
         If a role's process ends with an error, or nothing moves for minutes.
     GramercyError
         If chain, storage or task cannot be used.
+    KeyboardInterrupt
+        If a signal asked for the end while the market ran.
 
     """
     load_task(plan.task)
@@ -127,54 +84,78 @@ def run_demo(plan: DemoPlan, console: Console, *, quiet: bool = False) -> DemoRe
 
     def tell(step: str) -> None:
         if not quiet:
-            console.print(step, style="dim", highlight=False)
+            console.print(step, style="dim", highlight=False, soft_wrap=True)
 
     tell(f"starting the chain ({plan.chain}) and the storage ({plan.storage}), deploying the contracts ...")
-    with set_stage(plan) as stage, contextlib.ExitStack() as stack:
-        tell("the owner publishes the task and pays the escrow ...")
-        created = _create_job(plan, stage)
-        storage = stack.enter_context(open_storage(stage.storage_url))
-        market = MarketClient(stage.w3, stage.market)
-        job = Job(market, storage, created["job"], plan.folder / "observer")
-        board = Board(stage, plan.rounds, job=job.state)
-        tell(f"starting an aggregator and {plan.trainers} trainers, each a process with its own key ...")
-        processes = _start_roles(plan, stage, job.job_id, stack)
-        with View(board, console, quiet=quiet) as view:
-            _watch(plan, job, board, view, processes)
-            board.note = "claiming payouts and stakes ..."
-            view.refresh()
-            for process in processes:
-                process.result(_EXIT_SECONDS)
-            closing = _role(stage, "owner", ["owner", "close", str(job.job_id)], plan, stack)
-            refund = int(closing.result(_EXIT_SECONDS)["refund_wei"])
-            job.refresh()
-            board.job, board.note = job.state, "done"
-        wall_seconds = time.monotonic() - started
-        download_model(job, plan.folder / "model.safetensors")
-        tell("checking every settlement again, from chain and storage alone ...")
-        audited = audit(job)
-        proofs = _proof_figures(job, board, processes[0].events("proven"))
-        transactions = read_transactions(market)
-        write_transactions(plan.folder / "transactions.jsonl", transactions)
-        tell("computing the baselines (no attack; no defence) ...")
-        baselines_started = time.monotonic()
-        accuracy = {"robust": board.accuracy, **_baselines(plan, job)}
-        return DemoResult(
-            plan=plan,
-            accuracy={name: accuracy[name] for name in ("attack_free", "robust", "undefended")},
-            payouts_wei=_paid(job.state, stage),
-            roles={actor.address: actor.role for actor in (stage.owner, stage.aggregator, *stage.trainers)},
-            names={actor.address: actor.name for actor in (stage.owner, stage.aggregator, *stage.trainers)},
-            refund_wei=refund,
-            gas=gas_by_kind(transactions),
-            contract_balance_wei=market.balance(),
-            payouts_match=all(_recomputed(job, state) for state in job.state.settled_rounds),
-            wall_seconds=wall_seconds,
-            baseline_seconds=time.monotonic() - baselines_started,
-            transactions=transactions,
-            proofs=proofs,
-            audit_holds=not audited.failures,
-        )
+    with Signals().handled() as signals, contextlib.ExitStack() as stack:
+        stage = stack.enter_context(set_stage(plan, signals))
+        dashboard = Dashboard(stage, plan.folder, port)
+        stack.callback(dashboard.stop)
+        with signals.allowed(), contextlib.ExitStack() as roles:
+            view = View(Board(stage, plan.rounds), console, quiet=quiet)
+            result = _run(plan, stage, dashboard, view, tell, started, roles)
+        yield result, dashboard
+
+
+def _run(
+    plan: DemoPlan,
+    stage: Stage,
+    dashboard: Dashboard,
+    view: View,
+    tell: Callable[[str], None],
+    started: float,
+    stack: contextlib.ExitStack,
+) -> DemoResult:
+    tell("the owner publishes the task and pays the escrow ...")
+    created = _role(stage, "owner", _creation(plan, stage), plan, stack).result(_EXIT_SECONDS)
+    storage = stack.enter_context(open_storage(stage.storage_url))
+    market = MarketClient(stage.w3, stage.market)
+    job = Job(market, storage, created["job"], plan.folder / "observer")
+    board = view.board
+    board.job, board.address = job.state, dashboard.await_address()
+    tell(f"watch it live at {board.address}")
+    record = stack.enter_context(contextlib.closing(Record(plan.folder, job)))
+    tell(f"starting an aggregator and {plan.trainers} trainers, each a process with its own key ...")
+    processes = _start_roles(plan, stage, job.job_id, stack)
+    with view:
+        _watch(plan, job, view, record, processes)
+        board.note = "claiming payouts and stakes ..."
+        view.refresh()
+        for process in processes:
+            process.result(_EXIT_SECONDS)
+        closing = _role(stage, "owner", ["owner", "close", str(job.job_id)], plan, stack)
+        refund = int(closing.result(_EXIT_SECONDS)["refund_wei"])
+        job.refresh()
+        board.job, board.note = job.state, "done"
+    wall_seconds = time.monotonic() - started
+    download_model(job, plan.folder / MODEL)
+    tell("checking every settlement again, from chain and storage alone ...")
+    audited = audit(job)
+    proofs = _proof_figures(job, board, processes[0].events("proven"))
+    transactions = read_transactions(market)
+    write_transactions(plan.folder / "transactions.jsonl", transactions)
+    tell("computing the baselines (no attack; no defence) ...")
+    baselines_started = time.monotonic()
+    accuracy = {"robust": board.accuracy, **_baselines(plan, job)}
+    baseline_seconds = time.monotonic() - baselines_started
+    record.complete()
+    return DemoResult(
+        plan=plan,
+        accuracy={name: accuracy[name] for name in ("attack_free", "robust", "undefended")},
+        payouts_wei=_paid(job.state, stage),
+        roles={actor.address: actor.role for actor in (stage.owner, stage.aggregator, *stage.trainers)},
+        names={actor.address: actor.name for actor in (stage.owner, stage.aggregator, *stage.trainers)},
+        refund_wei=refund,
+        gas=gas_by_kind(transactions),
+        contract_balance_wei=market.balance(),
+        payouts_match=all(_recomputed(job, state) for state in job.state.settled_rounds),
+        wall_seconds=wall_seconds,
+        baseline_seconds=baseline_seconds,
+        transactions=transactions,
+        proofs=proofs,
+        audit_holds=not audited.failures,
+        dashboard_url=dashboard.url,
+    )
 
 
 def _proof_figures(job: Job, board: Board, told: list[dict[str, Any]]) -> list[ProofFigures]:
@@ -198,8 +179,9 @@ def _proof_figures(job: Job, board: Board, told: list[dict[str, Any]]) -> list[P
     return found
 
 
-def _create_job(plan: DemoPlan, stage: Stage) -> dict[str, Any]:
-    arguments = [
+def _creation(plan: DemoPlan, stage: Stage) -> list[str]:
+    """Return the owner's command."""
+    return [
         "owner", "create", "--task", plan.task, "--name", f"demo: {plan.task}",
         "--verifier", stage.verifier, "--aggregator", stage.aggregator.address,
         "--bond", f"{BOND_WEI}wei",
@@ -210,14 +192,9 @@ def _create_job(plan: DemoPlan, stage: Stage) -> dict[str, Any]:
         "--commit-seconds", str(COMMIT_SECONDS), "--settle-seconds", str(SETTLE_SECONDS),
         "--challenge-seconds", str(CHALLENGE_SECONDS), "--lifetime", str(LIFETIME_SECONDS), "--seed", str(plan.seed),
     ]  # fmt: skip
-    process = RoleProcess(stage, stage.owner, arguments, plan.folder)
-    try:
-        return process.result(_EXIT_SECONDS)
-    finally:
-        process.stop()
 
 
-def _start_roles(plan: DemoPlan, stage: Stage, job_id: int, stack: contextlib.ExitStack) -> list[RoleProcess]:
+def _start_roles(plan: DemoPlan, stage: Stage, job_id: int, stack: contextlib.ExitStack) -> list[CommandProcess]:
     """Start the aggregator, the owner where it commits reference rows, and every trainer: processes with own keys."""
     processes = [
         _role(stage, "aggregator", ["aggregator", "run", str(job_id), "--open-at", str(plan.trainers)], plan, stack)
@@ -234,15 +211,17 @@ def _start_roles(plan: DemoPlan, stage: Stage, job_id: int, stack: contextlib.Ex
     return processes
 
 
-def _role(stage: Stage, name: str, arguments: list[str], plan: DemoPlan, stack: contextlib.ExitStack) -> RoleProcess:
+def _role(stage: Stage, name: str, arguments: list[str], plan: DemoPlan, stack: contextlib.ExitStack) -> CommandProcess:
     actor = next(each for each in (stage.owner, stage.aggregator, *stage.trainers) if each.name == name)
-    process = RoleProcess(stage, actor, arguments, plan.folder)
-    stack.callback(process.stop)
+    with stage.signals.held():
+        process = start_role(stage, actor, arguments, plan.folder)
+        stack.callback(process.stop)
     return process
 
 
-def _watch(plan: DemoPlan, job: Job, board: Board, view: View, processes: list[RoleProcess]) -> None:
+def _watch(plan: DemoPlan, job: Job, view: View, record: Record, processes: list[CommandProcess]) -> None:
     """Follow the market to its end: show it, and move chain time whenever all that can act have acted."""
+    board = view.board
     task = load_task(plan.task)
     validation = _evaluation_samples(plan, task)
     schema = ModelSchema(job.manifest.entries)
@@ -255,9 +234,12 @@ def _watch(plan: DemoPlan, job: Job, board: Board, view: View, processes: list[R
             _await_aggregate(job, state)
             _show_settlement(job, board, state)
             model = job.model(len(board.accuracy) + 1)
-            board.accuracy.append(evaluate_vector(task, schema, model, validation).accuracy)
+            found = evaluate_vector(task, schema, model, validation)
+            board.accuracy.append(found.accuracy)
+            record.add(state.number, found)
             view.round_done(state.number)
         view.refresh()
+        record.enter()
         for process in processes:
             if not process.running:
                 process.result()  # raises with the role's own words, unless it finished early by right
@@ -363,8 +345,3 @@ def _recomputed(job: Job, state: RoundState) -> bool:
         posted.payouts,
         posted.next_scale_exponent,
     )
-
-
-def write_result(result: DemoResult, path: Path, *, setup_seconds: float) -> None:
-    """Write the result document."""
-    path.write_text(json.dumps(result.to_json(setup_seconds), indent=2) + "\n")

@@ -9,6 +9,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from market.chain import rpc
 from market.chain.deployment import deploy
 from market.chain.keys import create
 from market.demo.plan import DemoPlan
+from market.demo.signals import Signals
 from market.domain import Address
 from market.errors import ChainError, ConfigError, RoleFailed
 from market.srs import cache
@@ -31,6 +33,7 @@ from market.trainer.task import load_task
 
 _ROLE_WEI = 100 * 10**18
 _END_SECONDS = 10
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +61,49 @@ class Stage:
     trainers: tuple[Actor, ...]
     password_file: Path
     srs: SrsFile
+    signals: Signals
 
-
-class RoleProcess:
-    """A ``gramercy`` command in its own process, its output kept in a log file."""
-
-    def __init__(self, stage: Stage, actor: Actor, arguments: list[str], folder: Path) -> None:
-        self.actor = actor
-        self.log = folder / "logs" / f"{actor.name}-{arguments[1]}.jsonl"
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        self._sink: IO[bytes] = self.log.open("ab")
-        environment = {
-            **os.environ,
-            "GRAMERCY_RPC_URL": stage.rpc_url,
-            "GRAMERCY_CHAIN_ID": str(stage.chain_id),
-            "GRAMERCY_MARKET": stage.market,
-            "GRAMERCY_STORAGE": stage.storage_url,
-            "GRAMERCY_KEYSTORE": str(actor.keystore),
-            "GRAMERCY_PASSWORD_FILE": str(stage.password_file),
-            "GRAMERCY_STATE": str(folder / "roles" / actor.name),
+    @property
+    def settings(self) -> dict[str, str]:
+        """Variables by which commands find the market."""
+        return {
+            "GRAMERCY_RPC_URL": self.rpc_url,
+            "GRAMERCY_CHAIN_ID": str(self.chain_id),
+            "GRAMERCY_MARKET": self.market,
+            "GRAMERCY_STORAGE": self.storage_url,
             "GRAMERCY_CONFIG": os.devnull,
-            cache.FOLDER_VARIABLE: str(stage.srs.path.parent),
+            cache.FOLDER_VARIABLE: str(self.srs.path.parent),
             "OMP_NUM_THREADS": "1",
         }
+
+
+class CommandProcess:
+    """A ``gramercy`` command in its own process, its output kept in a log file.
+
+    Parameters
+    ----------
+    name
+        Of whoever acts, for messages.
+    arguments
+        Of the command; ``--json`` and ``--yes`` are added.
+    settings
+        Variables of its environment, beside those of this process.
+    log
+        File that takes what it prints.
+
+    """
+
+    def __init__(self, name: str, arguments: list[str], settings: dict[str, str], log: Path) -> None:
+        self.name = name
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._sink: IO[bytes] = log.open("ab")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "market.cli.app", *arguments, "--json", "--yes"],
             stdin=subprocess.DEVNULL,
             stdout=self._sink,
             stderr=subprocess.STDOUT,
-            env=environment,
+            env={**os.environ, **settings},
         )
 
     @property
@@ -106,22 +123,42 @@ class RoleProcess:
         try:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise RoleFailed(f"{self.actor.name} did not finish in {timeout} s", hint=f"see {self.log}") from None
+            raise RoleFailed(f"{self.name} did not finish in {timeout} s", hint=f"see {self.log}") from None
         self._sink.close()
         envelope = self._last_line()
         if code != 0 or not envelope.get("ok"):
             told = envelope.get("error", {})
             raise RoleFailed(
-                f"{self.actor.name} failed ({code}): {told.get('message', 'no message')}", hint=f"see {self.log}"
+                f"{self.name} failed ({code}): {told.get('message', 'no message')}", hint=f"see {self.log}"
             )
         data: dict[str, Any] = envelope["data"]
         return data
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return what the process reported under a name, in order."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        reports = (json.loads(line) for line in lines if line.startswith("{"))
+        lines = self.log.read_text(errors="replace").splitlines(keepends=True)
+        # A line without its end is still being written.
+        reports = (json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n"))
         return [report for report in reports if report.get("event") == name]
+
+    def wait_for(self, event: str, timeout: float) -> dict[str, Any]:
+        """Wait until the process reports an event; return the report.
+
+        Raises
+        ------
+        RoleFailed
+            If it ends before, or does not report it in time.
+
+        """
+        deadline = time.monotonic() + timeout
+        while not (found := self.events(event)):
+            if not self.running:
+                self.result()
+                raise RoleFailed(f"{self.name} ended too early", hint=f"see {self.log}")
+            if time.monotonic() > deadline:
+                raise RoleFailed(f"{self.name} did not begin in {timeout:.0f} s", hint=f"see {self.log}")
+            time.sleep(_POLL_SECONDS)
+        return found[0]
 
     def stop(self) -> None:
         """End the process if it still runs."""
@@ -143,13 +180,26 @@ class RoleProcess:
         return envelope
 
 
+def start_role(stage: Stage, actor: Actor, arguments: list[str], folder: Path) -> CommandProcess:
+    """Start a role's command with the role's key; its state is kept under the run's folder, and so is its log."""
+    settings = {
+        **stage.settings,
+        "GRAMERCY_KEYSTORE": str(actor.keystore),
+        "GRAMERCY_PASSWORD_FILE": str(stage.password_file),
+        "GRAMERCY_STATE": str(folder / "roles" / actor.name),
+    }
+    return CommandProcess(actor.name, arguments, settings, folder / "logs" / f"{actor.name}-{arguments[1]}.jsonl")
+
+
 @contextlib.contextmanager
-def set_stage(plan: DemoPlan) -> Iterator[Stage]:
+def set_stage(plan: DemoPlan, signals: Signals) -> Iterator[Stage]:
     """Start chain and storage, deploy, make and fund every role's key; end what was started on leaving."""
     plan.folder.mkdir(parents=True, exist_ok=True)
     if any(plan.folder.iterdir()):
         raise ConfigError(f"{plan.folder} is not empty", hint="each run needs a folder of its own")
     with contextlib.ExitStack() as stack:
+        with signals.allowed():
+            _install(plan)
         url = stack.enter_context(_chain(plan))
         w3 = rpc.connect(url, expected_chain_id=None)
         if not rpc.is_development_chain(w3):
@@ -170,8 +220,9 @@ def set_stage(plan: DemoPlan) -> Iterator[Stage]:
         deployer = Account.create()
         for address in (deployer.address, *(actor.address for actor in actors)):
             rpc.fund(w3, address, _ROLE_WEI)
-        reference = cache.development(_powers(plan))
-        deployment = deploy(w3, deployer, reference.key)
+        with signals.allowed():
+            reference = cache.development(_powers(plan))
+            deployment = deploy(w3, deployer, reference.key)
         yield Stage(
             w3=w3,
             rpc_url=url,
@@ -184,12 +235,28 @@ def set_stage(plan: DemoPlan) -> Iterator[Stage]:
             trainers=tuple(actors[2:]),
             password_file=password_file,
             srs=reference,
+            signals=signals,
         )
 
 
 def _powers(plan: DemoPlan) -> int:
     """Return how many powers the reference string needs for the plan's task."""
     return ModelSchema.of(load_task(plan.task).init_model(plan.seed)).dimension + MASK_COEFFICIENTS
+
+
+def _install(plan: DemoPlan) -> None:
+    """Fetch the programs of chain and storage, where they are wanted and not there."""
+    if plan.chain == "anvil":
+        from market.chain import anvil
+
+        try:
+            anvil.find_anvil()
+        except ChainError:
+            anvil.install()
+    if plan.storage == "ipfs":
+        from market.storage import jsipfs
+
+        jsipfs.install()
 
 
 @contextlib.contextmanager
@@ -202,10 +269,6 @@ def _chain(plan: DemoPlan) -> Iterator[str]:
     elif plan.chain == "anvil":
         from market.chain import anvil
 
-        try:
-            anvil.find_anvil()
-        except ChainError:
-            anvil.install()
         with anvil.Anvil() as node:
             yield node.url
     else:
@@ -219,7 +282,6 @@ def _storage(plan: DemoPlan) -> Iterator[str]:
     elif plan.storage == "ipfs":
         from market.storage import jsipfs
 
-        jsipfs.install()
         with jsipfs.JsIpfsDaemon(plan.folder / "ipfs") as daemon:
             yield f"kubo:{daemon.url}"
     else:

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { accountPath, JOB_TABS, jobPath, marketPath, parse, roundPath } from '../src/router/routes'
+import { accountPath, JOB_TABS, jobPath, marketPath, notificationsPath, parse, roundPath } from '../src/router/routes'
 
 const key = { chainId: 31337, market: '0x5FbDB2315678afecb367f032d93F642f64180aa3' }
 const account = '0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf'
@@ -7,6 +7,9 @@ const account = '0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf'
 describe('addresses of pages', () => {
   it('lead back to what they were made of', () => {
     expect(parse('/')).toEqual({ page: 'overview' })
+    expect(parse('/notifications')).toEqual({ page: 'notifications' })
+    expect(notificationsPath({ key, jobId: 7 })).toBe(`/notifications?chain=31337&market=${key.market}&job=7`)
+    expect(notificationsPath({ key, account })).toBe(`/notifications?chain=31337&market=${key.market}&account=${account}`)
     expect(parse(marketPath(key))).toEqual({ page: 'market', ...key })
     expect(parse(roundPath(key, 0, 12))).toEqual({ page: 'round', jobId: 0, round: 12, ...key })
     expect(parse(accountPath(key, account))).toEqual({ page: 'account', address: account, ...key })
@@ -19,6 +22,7 @@ describe('addresses of pages', () => {
 
   it.each([
     '/nothing',
+    '/notifications/1',
     '/markets',
     '/markets/31337',
     '/markets/x/0x5FbDB2315678afecb367f032d93F642f64180aa3',

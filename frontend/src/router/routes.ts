@@ -12,6 +12,7 @@ export interface MarketKey {
 export type Route =
   | { page: 'overview' }
   | { page: 'new'; of: MarketKey | null }
+  | { page: 'notifications' }
   | ({ page: 'market' } & MarketKey)
   | ({ page: 'job'; jobId: number; tab: JobTab } & MarketKey)
   | ({ page: 'round'; jobId: number; round: number } & MarketKey)
@@ -31,6 +32,7 @@ export function parse(path: string): Route {
   }
   if (parts.length === 0) return { page: 'overview' }
   if (parts[0] === 'new' && parts.length === 1) return { page: 'new', of: null }
+  if (parts[0] === 'notifications' && parts.length === 1) return { page: 'notifications' }
   if (parts[0] !== 'markets') return missing
   const chainId = natural(parts[1])
   const market = parts[2]
@@ -75,6 +77,21 @@ export const jobPath = (key: MarketKey, jobId: number, tab: JobTab = 'overview')
   `${marketPath(key)}/jobs/${jobId}${tab === 'overview' ? '' : `/${tab}`}`
 export const roundPath = (key: MarketKey, jobId: number, round: number): string => `${jobPath(key, jobId)}/rounds/${round}`
 export const accountPath = (key: MarketKey, address: string): string => `${marketPath(key)}/accounts/${address}`
+
+/** What a notification is about: a market, one job of it, or one account on it. */
+export interface Scope {
+  key: MarketKey
+  jobId?: number
+  account?: string
+}
+
+/** The page of notifications, its form filled in for what they are to be about. */
+export function notificationsPath({ key, jobId, account }: Scope): string {
+  const query = new URLSearchParams({ chain: String(key.chainId), market: key.market })
+  if (jobId !== undefined) query.set('job', String(jobId))
+  if (account !== undefined) query.set('account', account)
+  return `/notifications?${query}`
+}
 
 /** The API's path of a market, under which everything else of it lies. */
 export const marketApi = ({ chainId, market }: MarketKey): string => `/api/v1/markets/${chainId}/${market}`

@@ -1,0 +1,1 @@
+var e=`0x0000000000000000000000000000000000000000`;function t(e){return e.kind===`create`?BigInt(e.terms.roundBudget)*BigInt(e.terms.rounds):e.kind===`join`?BigInt(e.stake):e.kind===`extend`?BigInt(e.deposit):0n}export{t as n,e as t};

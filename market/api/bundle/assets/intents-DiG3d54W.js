@@ -1,1 +1,0 @@
-var e=`0x0000000000000000000000000000000000000000`;function t(e){return e.kind===`create`?BigInt(e.terms.roundBudget)*BigInt(e.terms.rounds):e.kind===`extend`?BigInt(e.deposit):0n}export{t as n,e as t};

@@ -5,7 +5,7 @@ import { count, formatBps } from '../format/text'
 import { formatAbsolute, formatSpan } from '../format/time'
 import type { Hex } from '../wallet/eip1193'
 import type { Asked, Intent, Line } from '../wallet/intents'
-import { paymentOf } from '../wallet/intents'
+import { NATIVE, paymentOf } from '../wallet/intents'
 import { extensionDeposit } from './deposit'
 import type { Complete } from './draft'
 
@@ -140,6 +140,40 @@ export function askLeave(place: Place, token: Token, jobId: number, trainer: Tra
       { label: 'Pay', value: 'What you earned stays yours, and can be claimed later as well.' },
     ],
     { kind: 'leave', jobId, recipient: trainer.address as Hex },
+  )
+}
+
+/** Into a job, with a stake. */
+export function askJoin(place: Place, { summary, terms }: JobDetail, stake: bigint): Asked {
+  const { job_id, token } = summary
+  return asked(
+    place,
+    token,
+    `Join job ${job_id}`,
+    [
+      { label: 'You stake', value: `${exactWithSymbol(stake, token)}, which you can take out between your rounds` },
+      { label: 'You can lose it', value: 'If an update that you committed is shown to be out of range, the whole stake is gone.' },
+      { label: 'You train', value: 'On your own machine, with your own data: each round you commit an update in time, or are not paid for it.' },
+      { label: 'Verifier', value: terms.verifier },
+    ],
+    { kind: 'join', jobId: job_id, stake: stake.toString() },
+  )
+}
+
+/** One aggregator more, of a trainer's own choice; null: none any more. */
+export function askName(place: Place, token: Token, jobId: number, aggregator: Hex | null): Asked {
+  return asked(
+    place,
+    token,
+    aggregator ? `Name an aggregator of job ${jobId}` : `Name no aggregator of job ${jobId} any more`,
+    aggregator
+      ? [
+          { label: 'Aggregator', value: aggregator },
+          { label: 'It can', value: 'Settle rounds like those of the owner, with your update in them, as long as you are in the job.' },
+          { label: 'It reads', value: 'The updates that are sealed to it from now on: yours, and those of trainers who trust it, too.' },
+        ]
+      : [{ label: 'From now on', value: 'Only the aggregators of the owner, and those that other trainers name, settle.' }],
+    { kind: 'name', jobId, aggregator: aggregator ?? NATIVE },
   )
 }
 

@@ -74,6 +74,20 @@ export const MARKET_ABI = [
   },
   {
     type: 'function',
+    name: 'joinJob',
+    stateMutability: 'payable',
+    inputs: [{ name: 'jobId', type: 'uint256' }, { name: 'stake', type: 'uint256' }, { name: 'permit', type: 'bytes' }],
+    outputs: [],
+  },
+  {
+    type: 'function',
+    name: 'nameAggregator',
+    stateMutability: 'nonpayable',
+    inputs: [{ name: 'jobId', type: 'uint256' }, { name: 'aggregator', type: 'address' }],
+    outputs: [],
+  },
+  {
+    type: 'function',
     name: 'leaveJob',
     stateMutability: 'nonpayable',
     inputs: [{ name: 'jobId', type: 'uint256' }, { name: 'recipient', type: 'address' }],

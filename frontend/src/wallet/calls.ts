@@ -51,6 +51,10 @@ function dataOf(intent: Intent, token: Hex, permit: Hex): Hex {
       return encodeFunctionData({ abi, functionName: 'claim', args: [BigInt(intent.jobId), intent.rounds, intent.recipient] })
     case 'leave':
       return encodeFunctionData({ abi, functionName: 'leaveJob', args: [BigInt(intent.jobId), intent.recipient] })
+    case 'join':
+      return encodeFunctionData({ abi, functionName: 'joinJob', args: [BigInt(intent.jobId), BigInt(intent.stake), permit] })
+    case 'name':
+      return encodeFunctionData({ abi, functionName: 'nameAggregator', args: [BigInt(intent.jobId), intent.aggregator] })
   }
 }
 

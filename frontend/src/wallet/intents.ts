@@ -39,6 +39,8 @@ export type Intent =
   | { kind: 'withdraw'; amount: string; recipient: Hex }
   | { kind: 'claim'; jobId: number; rounds: number[]; recipient: Hex }
   | { kind: 'leave'; jobId: number; recipient: Hex }
+  | { kind: 'join'; jobId: number; stake: string }
+  | { kind: 'name'; jobId: number; aggregator: Hex }
 
 /** A line of what the user is asked to agree to: amounts in words. */
 export interface Line {
@@ -62,5 +64,6 @@ export const NATIVE: Hex = '0x0000000000000000000000000000000000000000'
 /** What the user pays with this, in units of the token. */
 export function paymentOf(intent: Intent): bigint {
   if (intent.kind === 'create') return BigInt(intent.terms.roundBudget) * BigInt(intent.terms.rounds)
+  if (intent.kind === 'join') return BigInt(intent.stake)
   return intent.kind === 'extend' ? BigInt(intent.deposit) : 0n
 }

@@ -8,7 +8,7 @@ import { readerOf } from './wallet.svelte'
 
 const TARGET = 12
 const POLL_MS = 4_000
-const POLL_LOCAL_MS = 1_500
+const POLL_LOCAL_MS = 400
 /** keccak256 of JobCreated's signature (a test compares). */
 export const JOB_CREATED = '0xcb39ab9da2428fcf1993dbd12e47d2866e74a02339136843a3fd0e54fb16fce6'
 

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from market.domain import NATIVE_COIN
 from tests.e2e.browser import AXE, PHONE, keep, overflow, violations, visit
-from tests.e2e.place import Place, region, short, use_key
+from tests.e2e.place import Place, confirm, exact, region, short, shown, use_key
+from tests.e2e.stage import COIN, STAKE
 from tests.unit.api.test_hooks import MailServer
 from tests.unit.api.test_outbound import Receiver, receiver  # noqa: F401 - a fixture
 
@@ -201,6 +203,50 @@ def test_the_page_is_accessible_and_fits_a_phone(browser: Browser, told: Place, 
         if AXE.is_file():
             assert not (found := violations(page)), "\n".join(found)
         keep(page, f"notifications-phone-{'dark' if dark else 'light'}")
+
+
+def test_an_account_takes_all_its_money_out_on_its_page(browser: Browser, place: Place) -> None:
+    stage = place.stage
+    number = stage.create(name="Pays out").job_id
+    trainers = stage.joined("fay", "bo", "cy", job_id=number)
+    fay = trainers[0].address
+    pay = stage.settled(*trainers).payouts[fay]
+    stage.client("fay").deposit(NATIVE_COIN, 2 * COIN)
+    with visit(browser, place.origins) as page:
+        place.answer(page, f"/accounts/{fay}", str(2 * COIN))
+        page.goto(f"{place.url}{place.path}/accounts/{fay}")
+        expect(region(page, "Money on this market")).to_be_visible()
+        expect(region(page, "Yours to take")).to_have_count(0)  # it is nobody's page before a wallet says whose
+        use_key(page, place.key("fay"))
+        own = region(page, "Yours to take")
+        expect(own.get_by_role("row").filter(has_text="Pay").first).to_contain_text(shown(pay))
+        keep(page, "account-light")
+        own.get_by_role("button", name=f"Claim the pay of job {number}").click()
+        confirm(page, exact(pay), fay)
+        expect(own.get_by_role("button", name=f"Claim the pay of job {number}")).to_have_count(0)
+        own.get_by_role("button", name="Withdraw the free balance").click()
+        confirm(page, exact(2 * COIN), fay)
+        own.get_by_role("button", name=f"Leave job {number}").click()
+        confirm(page, exact(STAKE), "your whole stake")
+        expect(own.get_by_text("Nothing just now")).to_be_visible()
+    assert stage.observed(number).state.rounds[0].claimed == {fay}
+    assert stage.client("observer").free_balance(NATIVE_COIN, fay) == 0
+    assert fay not in stage.observed(number).state.stakes
+
+
+def test_a_stake_that_a_live_round_holds_cannot_be_taken(browser: Browser, place: Place) -> None:
+    stage = place.stage
+    number = stage.create(name="Holds stakes").job_id
+    trainers = stage.joined("gil", "bo", "cy", job_id=number)
+    stage.open(number)
+    stage.commit(*trainers)
+    with visit(browser, place.origins) as page:
+        place.answer(page, f"/accounts/{trainers[0].address}/jobs", '"committed":1')
+        page.goto(f"{place.url}{place.path}/accounts/{trainers[0].address}")
+        use_key(page, place.key("gil"))
+        own = region(page, "Yours to take")
+        expect(own.get_by_text("held", exact=True)).to_be_visible()
+        expect(own.get_by_role("button", name=f"Leave job {number}")).to_have_count(0)
 
 
 def _may_notify(context: BrowserContext, place: Place) -> None:

@@ -26,14 +26,81 @@ app = typer.Typer(name="owner", help="For who wants a model trained.", no_args_i
 _UINT32 = (1 << 32) - 1
 _UINT64 = (1 << 64) - 1
 
+Verifier = Annotated[str, typer.Option(help="Verifier contract that checks settlements; see the address book.")]
+TaskName = Annotated[str, typer.Option("--task", help="Built-in task (digits, mnist:cnn, ...) or an own .py file.")]
+Name = Annotated[str, typer.Option(help="For people.")]
+Bits = Annotated[int, typer.Option(min=4, max=16, help="Bits an entry is quantised to.")]
+ScaleExponent = Annotated[int | None, typer.Option(min=-64, max=64, help="First scale; default: from a trial round.")]
+ScalePerTensor = Annotated[
+    bool, typer.Option(help="Give each tensor a scale of its own; its entries then count by it in distances.")
+]
+ModelSeed = Annotated[int, typer.Option(help="Seed of the initial model.")]
+Srs = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="The verifier's reference string; default: from the cache."),
+]
+
+
+@command(app, "publish")
+def publish(
+    session: Session,
+    verifier: Verifier,
+    task: TaskName = "digits",
+    name: Name = "",
+    bits: Bits = 16,
+    scale_exponent: ScaleExponent = None,
+    scale_per_tensor: ScalePerTensor = False,
+    seed: ModelSeed = 0,
+    srs: Srs = None,
+    dashboard: Annotated[
+        str, typer.Option(help="Address of the dashboard that the link goes to.")
+    ] = "http://127.0.0.1:8420",
+) -> dict[str, Any]:
+    """Publish a task and its first model, for a job that is opened in the dashboard. Moves no money, needs no key."""
+    from urllib.parse import urlencode
+
+    from market.services.owner import TaskRequest, publish_task
+
+    request = TaskRequest(
+        task=task,
+        name=name or Path(task).name,
+        verifier=parse_address(verifier, "--verifier"),
+        bits=bits,
+        scale_exponent=scale_exponent,
+        scale_per_tensor=scale_per_tensor,
+        seed=seed,
+        srs=srs,
+    )
+    found = publish_task(session.reader, session.storage, request, session.report)
+    fields = {
+        "name": request.name,
+        "manifest": found.manifest_cid,
+        "dimension": found.dimension,
+        "bits": bits,
+        "scaleExponent": found.scale_exponent,
+    }
+    market = session.reader
+    link = f"{dashboard.rstrip('/')}/markets/{market.chain_id}/{market.address}/new?{urlencode(fields)}"
+    session.say(f"CID of the manifest    {found.manifest_cid}")
+    session.say(f"parameters             {found.dimension}")
+    session.say(f"first scale exponent   {found.scale_exponent}")
+    session.say(f"open the job           {link}")
+    return {
+        "manifest_cid": found.manifest_cid,
+        "dimension": found.dimension,
+        "bits": bits,
+        "scale_exponent": found.scale_exponent,
+        "link": link,
+    }
+
 
 @command(app, "create")
 def create(
     session: Session,
-    verifier: Annotated[str, typer.Option(help="Verifier contract that checks settlements; see the address book.")],
+    verifier: Verifier,
     aggregator: Annotated[list[str], typer.Option(help="Address that may settle; repeat for several.")],
-    task: Annotated[str, typer.Option(help="Built-in task (digits, mnist:cnn, ...) or an own .py file.")] = "digits",
-    name: Annotated[str, typer.Option(help="For people.")] = "",
+    task: TaskName = "digits",
+    name: Name = "",
     rounds: Annotated[int, typer.Option(min=1, max=_UINT32)] = 5,
     round_budget: Annotated[
         str | None, typer.Option(help="Paid in each round, e.g. 2ether, or 2token with --token; default: 1 of either.")
@@ -56,13 +123,9 @@ def create(
     cap: Annotated[
         float, typer.Option(min=0, max=6.5, help="Most that a trainer gets, in shares by stake; 0 for no cap.")
     ] = 3.0,
-    bits: Annotated[int, typer.Option(min=4, max=16, help="Bits an entry is quantised to.")] = 16,
-    scale_exponent: Annotated[
-        int | None, typer.Option(min=-64, max=64, help="First scale; default: from a trial round.")
-    ] = None,
-    scale_per_tensor: Annotated[
-        bool, typer.Option(help="Give each tensor a scale of its own; its entries then count by it in distances.")
-    ] = False,
+    bits: Bits = 16,
+    scale_exponent: ScaleExponent = None,
+    scale_per_tensor: ScalePerTensor = False,
     commit_seconds: Annotated[int, typer.Option(min=1, max=_UINT32)] = 3600,
     settle_seconds: Annotated[int, typer.Option(min=1, max=_UINT32)] = 3600,
     challenge_seconds: Annotated[int, typer.Option(min=0, max=_UINT32)] = 86400,
@@ -74,17 +137,14 @@ def create(
     challenger_share: Annotated[
         float, typer.Option(min=0, max=1, help="Part of a lost bond that goes to who proved the fault.")
     ] = 0.5,
-    srs: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="The verifier's reference string; default: from the cache."),
-    ] = None,
+    srs: Srs = None,
     token: Annotated[
         str | None, typer.Option(help="Pay and stake in this ERC-20 token; amounts are then written 1.5token.")
     ] = None,
     refund_void: Annotated[
         bool, typer.Option(help="A round that ends void is used up, and its budget yours; default: it is repeated.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the initial model.")] = 0,
+    seed: ModelSeed = 0,
 ) -> dict[str, Any]:
     """Publish the task and its first model, then open a job and pay its whole escrow."""
     from market.domain import NATIVE_COIN, WHOLE_BPS

@@ -95,17 +95,44 @@ def choose_split(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class JobRequest:
-    """What an owner decides about a job; amounts in wei or token units, windows in seconds of chain time.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRequest:
+    """What an owner decides about a task that is published.
 
-    ``srs`` is the file of the verifier's reference string; None: it is in the user's cache. ``refund_void``: a void
-    round is used up, and its budget the owner's. ``split`` says how updates are weighed and paid.
+    Attributes
+    ----------
+    task, name
+        A built-in task or an own .py file; its name for people.
+    verifier
+        The contract that will check settlements: its reference string is published along.
+    bits, headroom_bits, scale_exponent, scale_per_tensor
+        How updates are quantised; without an exponent a trial round decides on the first one.
+    seed
+        Of the initial model.
+    srs
+        The file of the verifier's reference string; None: it is in the user's cache.
+
     """
 
     task: str
     name: str
     verifier: Address
+    bits: int = 16
+    headroom_bits: int = 5
+    scale_exponent: int | None = None
+    scale_per_tensor: bool = False
+    seed: int = 0
+    srs: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest(TaskRequest):
+    """What an owner decides about a job; amounts in wei or token units, windows in seconds of chain time.
+
+    ``refund_void``: a void round is used up, and its budget the owner's. ``split`` says how updates are weighed and
+    paid.
+    """
+
     aggregators: Sequence[Address]
     round_budget: int
     rounds: int
@@ -121,14 +148,28 @@ class JobRequest:
     aggregator_bond: int = 0
     challenger_share_bps: int = 5000
     split: Split = field(default_factory=choose_split)
-    bits: int = 16
-    headroom_bits: int = 5
-    scale_exponent: int | None = None
-    scale_per_tensor: bool = False
-    seed: int = 0
     token: Address = NATIVE_COIN
     refund_void: bool = False
-    srs: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTask:
+    """A task in storage, and what the terms of a job that trains it have to say of it.
+
+    Attributes
+    ----------
+    manifest_cid
+        Of the document that names task, tensors, first model and reference string.
+    dimension
+        Entries of an update.
+    scale_exponent
+        Of the first round.
+
+    """
+
+    manifest_cid: str
+    dimension: int
+    scale_exponent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,29 +181,19 @@ class CreatedJob:
     manifest_cid: str
 
 
-def create_job(
-    market: MarketClient, storage: Storage, request: JobRequest, journal: Journal, report: Report = silent
-) -> CreatedJob:
-    """Publish manifest and initial model, then open and fund the job; a call cut off by a crash can be repeated.
+def publish_task(
+    market: MarketClient, storage: Storage, request: TaskRequest, report: Report = silent
+) -> PublishedTask:
+    """Store first model, reference string and manifest; the same request gives the same manifest.
 
     Raises
     ------
     TaskError, ConfigError
         If the task cannot be used, or the verifier's reference string is not at hand.
     WrongChain, InvalidSrs, WrongShape
-        If the verifier or its reference string cannot serve this job.
-    ContractRefused
-        If the market refuses the terms.
-    InsufficientFunds
-        If the owner cannot pay the escrow.
+        If the verifier or its reference string cannot serve this task.
 
     """
-    if get_rule(request.split.rule).needs_history and request.max_trainers > MAX_TRAINERS_WITH_SUMS:
-        raise ConfigError(
-            f"a job by {request.split.rule} has at most {MAX_TRAINERS_WITH_SUMS} trainers: "
-            "a settlement would not fit a transaction",
-            hint=f"use --max-trainers {MAX_TRAINERS_WITH_SUMS}",
-        )
     task = load_task(request.task)
     model = task.init_model(request.seed)
     schema, vector = ModelSchema.of(model), flatten(model)
@@ -179,19 +210,44 @@ def create_job(
     )
     manifest_blob = put_bytes(storage, _manifest(request, schema, offsets, blob, entry).to_bytes())
     report("manifest-stored", {"cid": str(manifest_blob.cid), "bytes": manifest_blob.size_bytes})
+    return PublishedTask(str(manifest_blob.cid), schema.dimension, exponent)
+
+
+def create_job(
+    market: MarketClient, storage: Storage, request: JobRequest, journal: Journal, report: Report = silent
+) -> CreatedJob:
+    """Publish the task, then open and fund the job; a call cut off by a crash can be repeated.
+
+    Raises
+    ------
+    ContractRefused
+        If the market refuses the terms.
+    InsufficientFunds
+        If the owner cannot pay the escrow.
+    GramercyError
+        As for :func:`publish_task`.
+
+    """
+    if get_rule(request.split.rule).needs_history and request.max_trainers > MAX_TRAINERS_WITH_SUMS:
+        raise ConfigError(
+            f"a job by {request.split.rule} has at most {MAX_TRAINERS_WITH_SUMS} trainers: "
+            "a settlement would not fit a transaction",
+            hint=f"use --max-trainers {MAX_TRAINERS_WITH_SUMS}",
+        )
+    task = publish_task(market, storage, request, report)
     head = market.head()
-    terms = _terms(request, dimension=schema.dimension, scale_exponent=exponent, now=head.next_timestamp)
-    intent = f"create-{market.chain_id}-{market.address}-{manifest_blob.cid}.json"
+    terms = _terms(request, task, now=head.next_timestamp)
+    intent = f"create-{market.chain_id}-{market.address}-{task.manifest_cid}.json"
     created = _sent_before(market, journal, intent)
     if created is None:
         journal.write_record(intent, {"first_block": head.number + 1})
-        market.create_job(terms, request.aggregators, manifest_blob.cid.to_bytes())
+        market.create_job(terms, request.aggregators, Cid.parse(task.manifest_cid).to_bytes())
         created = _sent_before(market, journal, intent)
     if created is None:
         raise TransactionFailed("the job was created, but the chain does not show it", hint="run the command again")
     journal.remove(intent)
     report("job-created", {"job": created.job_id, "escrow_wei": created.terms.escrow})
-    return CreatedJob(created.job_id, created.terms, str(manifest_blob.cid))
+    return CreatedJob(created.job_id, created.terms, task.manifest_cid)
 
 
 def _sent_before(market: MarketClient, journal: Journal, intent: str) -> JobCreated | None:
@@ -232,7 +288,7 @@ def download_model(job: Job, path: Path) -> int:
     return settled
 
 
-def _choose_scale(task: Task, schema: ModelSchema, vector: Vector, request: JobRequest) -> tuple[int, list[int]]:
+def _choose_scale(task: Task, schema: ModelSchema, vector: Vector, request: TaskRequest) -> tuple[int, list[int]]:
     """Return the first round's scale exponent and each tensor's offset.
 
     They follow from one update trained on the owner's validation samples, unless the request names the exponent. With
@@ -253,7 +309,7 @@ def _choose_scale(task: Task, schema: ModelSchema, vector: Vector, request: JobR
 
 
 def _manifest(
-    request: JobRequest, schema: ModelSchema, offsets: list[int], initial: StoredBlob, srs: SrsEntry
+    request: TaskRequest, schema: ModelSchema, offsets: list[int], initial: StoredBlob, srs: SrsEntry
 ) -> Manifest:
     own_file = request.task.endswith(".py")
     if len(request.name) > MAX_NAME:
@@ -272,7 +328,7 @@ def _manifest(
     )
 
 
-def _terms(request: JobRequest, *, dimension: int, scale_exponent: int, now: int) -> JobTerms:
+def _terms(request: JobRequest, task: PublishedTask, *, now: int) -> JobTerms:
     if request.lifetime_seconds <= 0:
         raise ConfigError("a job's lifetime must be positive")
     return JobTerms(
@@ -287,10 +343,10 @@ def _terms(request: JobRequest, *, dimension: int, scale_exponent: int, now: int
         min_trainers=request.min_trainers,
         max_trainers=request.max_trainers,
         byzantine=request.byzantine,
-        dimension=dimension,
+        dimension=task.dimension,
         bits=request.bits,
         headroom_bits=request.headroom_bits,
-        scale_exponent=scale_exponent,
+        scale_exponent=task.scale_exponent,
         commit_seconds=request.commit_seconds,
         settle_seconds=request.settle_seconds,
         challenge_seconds=request.challenge_seconds,

@@ -1,22 +1,34 @@
-"""``gramercy demo``: the claims of its figures, and the files it leaves behind."""
+"""``gramercy demo``: the claims of its figures, its dashboard, and what it leaves behind: files, and no process."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+import shutil
+import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import httpx
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from market.services.reference_row import root_count, split_root
 from market.trainer.local_round import evaluate_vector
 from market.trainer.parameters import ModelSchema, load_model
 from market.trainer.task import load_task
+from tests.e2e.browser import WAIT_MS, visit
 
 KEYS = {
     "accuracy",
@@ -33,6 +45,8 @@ KEYS = {
     "proofs",
     "audit_holds",
     "run_folder",
+    "dashboard_url",
+    "show_command",
 }
 KINDS = {
     "deploy",
@@ -52,12 +66,107 @@ KINDS = {
 }
 
 
+WAIT_SECONDS = 400.0
+ADDRESS = re.compile(r"the dashboard, until Ctrl-C: (http://127\.0\.0\.1:\d+)(/\S+)?\s*$")
+expect.set_options(timeout=WAIT_MS)
+
+
+def environment() -> dict[str, str]:
+    """Return this process's without settings."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("GRAMERCY_")}
+
+
+class Command:
+    """A ``gramercy`` command in a session of its own, so that whatever it starts can be counted."""
+
+    def __init__(self, output: Path, *arguments: object) -> None:
+        self.output = output
+        with output.open("wb") as sink:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "market.cli.app", *map(str, arguments)],
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        """Return the running command."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill it with all that it started."""
+        if self.left():
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    @property
+    def told(self) -> str:
+        """What it printed so far."""
+        return self.output.read_text(errors="replace")
+
+    def until(self, pattern: str | re.Pattern[str]) -> re.Match[str]:
+        """Wait until it printed what matches."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not (found := re.search(pattern, self.told)):
+            assert self._process.poll() is None, self.told
+            assert time.monotonic() < deadline, self.told
+            time.sleep(0.02)
+        return found
+
+    def end(self, number: signal.Signals, *, everybody: bool = False) -> int:
+        """Send a signal, as a terminal does to ``everybody``; return the exit code."""
+        if everybody:
+            os.killpg(self._process.pid, number)
+        else:
+            self._process.send_signal(number)
+        return self._process.wait(60)
+
+    def left(self) -> bool:
+        """Whether a process of its session is left."""
+        self._process.poll()
+        try:
+            os.killpg(self._process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished demo whose dashboard is still served."""
+
+    folder: Path
+    figures: Path
+    told: str
+    url: str
+
+    @property
+    def job(self) -> str:
+        """The path of the job's page."""
+        run = json.loads((self.folder / "dashboard" / "run.json").read_text())
+        return f"/markets/{run['chain_id']}/{run['market']}/jobs/{run['job']}"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """The default demo, which several tests look at; its end is a test, too."""
+    folder = tmp_path_factory.mktemp("demo")
+    figures = folder / "out.json"
+    with Command(folder / "told", "demo", "--folder", folder / "run", "--json", figures, "--serve") as command:
+        url = command.until(ADDRESS)[1]
+        yield Run(folder / "run", figures, command.told, url)
+        assert command.end(signal.SIGTERM) == 0
+        assert not command.left()
+        assert "Traceback" not in command.told
+
+
 def demo(folder: Path, *arguments: object, seconds: float = 500) -> subprocess.CompletedProcess[str]:
     """Run the demo as a user would, without a terminal."""
-    plain = {key: value for key, value in os.environ.items() if not key.startswith("GRAMERCY_")}
     return subprocess.run(
         [sys.executable, "-m", "market.cli.app", "demo", "--folder", str(folder), *map(str, arguments)],
-        env=plain,
+        env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -142,12 +251,10 @@ def model_accuracy(folder: Path) -> float:
 
 
 @pytest.mark.slow
-def test_the_demo_shows_what_it_claims(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    done = demo(folder, "--json", tmp_path / "out.json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    result = figures(tmp_path / "out.json", trainers=8, byzantine=2, rounds=5)
+def test_the_demo_shows_what_it_claims(run: Run) -> None:
+    folder = run.folder
+    assert "Traceback" not in run.told
+    result = figures(run.figures, trainers=8, byzantine=2, rounds=5)
 
     last = {name: values[-1] for name, values in result["accuracy"].items()}
     assert abs(last["robust"] - last["attack_free"]) <= 0.02
@@ -165,13 +272,124 @@ def test_the_demo_shows_what_it_claims(tmp_path: Path) -> None:
         "Who was paid what",
         "rejected: ",
     ):
-        assert words in done.stdout
-    assert "NO " not in done.stdout
+        assert words in run.told
+    assert "NO " not in run.told
 
     again = demo(folder)
     assert again.returncode == 3
     assert "is not empty" in again.stderr
     assert json.loads((folder / "result.json").read_text())["payouts_wei"] == result["payouts_wei"]
+
+
+@pytest.mark.slow
+def test_the_dashboard_is_told_at_the_start_and_at_the_end(run: Run) -> None:
+    result = json.loads(run.figures.read_text())
+    lines = run.told.strip().splitlines()
+    start = next(place for place, line in enumerate(lines) if line == f"watch it live at {run.url}")
+    assert start < next(place for place, line in enumerate(lines) if line.startswith("round 1/5"))
+    assert lines[-1].endswith(run.url)
+    assert result["dashboard_url"] == run.url
+    assert shlex.split(result["show_command"]) == ["gramercy", "demo", "--show", str(run.folder)]
+    assert result["show_command"] in lines[-2]
+
+    job = f"{run.url}/api/v1{run.job}"
+    rounds = httpx.get(f"{job}/rounds", trust_env=False).json()["items"]
+    assert [one["accuracy"] for one in reversed(rounds)] == result["accuracy"]["robust"]
+    assert httpx.get(job, trust_env=False).json()["summary"]["name"] == "demo: digits"
+
+
+@pytest.mark.slow
+def test_the_browser_accepts_every_settlement_of_the_demo(browser: Browser, run: Run) -> None:
+    with visit(browser, (run.url, rpc_url(run))) as page:
+        for number in range(1, 6):
+            page.goto(f"{run.url}{run.job}/rounds/{number}")
+            check(page)
+
+
+def rpc_url(run: Run) -> str:
+    """Return the address that pages may use to ask the chain."""
+    told = httpx.get(f"{run.url}/api/v1/config", trust_env=False).json()
+    return str(told["chains"][0]["rpc_url"])
+
+
+def check(page: Page) -> None:
+    """Have the page check its settlement: every check has to hold, and has to be in the list."""
+    page.get_by_role("button", name="Check this settlement").click()
+    expect(page.get_by_role("button", name="Check again")).to_be_visible()
+    made = page.get_by_role("region", name="Check it yourself").get_by_role("listitem")
+    count = made.count()
+    assert count > 7
+    expect(made.filter(has=page.get_by_text("holds", exact=True))).to_have_count(count)
+    expect(page.get_by_role("status").filter(has_text=f"All {count} checks hold").first).to_be_visible()
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_opened_again_without_its_chain(browser: Browser, run: Run, tmp_path: Path) -> None:
+    folder = kept_copy(run, tmp_path / "kept")
+    with Command(tmp_path / "told", "demo", "--show", folder, "--port", "0") as command:
+        found = command.until(ADDRESS)
+        url, page_path = found[1], found[2]
+        assert page_path == run.job
+        assert url != run.url
+        with visit(browser, (url,)) as page:
+            page.goto(url + page_path)
+            expect(page.get_by_role("heading", level=1, name="demo: digits")).to_be_visible()
+            expect(page.get_by_text("the chain was last reached").first).to_be_visible()
+            with page.expect_download() as download:
+                page.get_by_role("button", name="Model").click()
+            assert download.value.path().read_bytes() == (run.folder / "model.safetensors").read_bytes()
+            page.goto(f"{url}{page_path}/rounds/3")
+            check(page)
+        with httpx.Client(base_url=f"{url}/api/v1{page_path}", trust_env=False) as client:
+            assert len(client.get("/files/report").json()["rounds"]) == 5
+            assert client.get("/files/manifest").json()["name"] == "demo: digits"
+        assert command.end(signal.SIGTERM) == 0
+        assert not command.left()
+
+
+def kept_copy(run: Run, folder: Path) -> Path:
+    """Copy a run's folder, as if its chain had been reached an hour ago for the last time."""
+    shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("index.db*"))
+    index = Path("dashboard", "index.db")
+    with closing(sqlite3.connect(run.folder / index)) as live, closing(sqlite3.connect(folder / index)) as kept:
+        live.backup(kept)
+        kept.execute("UPDATE polls SET asked_at = asked_at - 3600")
+        kept.commit()
+    return folder
+
+
+def test_what_is_no_finished_run_is_not_shown(tmp_path: Path) -> None:
+    from tests.e2e.stage import run_main
+
+    (tmp_path / "dashboard").mkdir()
+    for content in (None, "[]", '{"format": "gramercy/demo/1"}', '{"format": "other"}', "{"):
+        if content is not None:
+            (tmp_path / "dashboard" / "run.json").write_text(content)
+        answer = run_main(["demo", "--show", str(tmp_path)], environment())
+        assert answer.code == 3
+        assert "holds no finished run" in answer.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("moment", "number", "everybody"),
+    [
+        ("starting the chain", signal.SIGTERM, False),
+        ("the owner publishes", signal.SIGTERM, False),
+        ("watch it live", signal.SIGHUP, False),
+        ("starting an aggregator", signal.SIGINT, True),
+        ("round 1/", signal.SIGTERM, False),
+    ],
+)
+def test_an_interrupted_demo_leaves_no_process(
+    tmp_path: Path, moment: str, number: signal.Signals, everybody: bool
+) -> None:
+    options = ("--trainers", 3, "--byzantine", 0, "--rounds", 3, "--no-reference", "--folder", tmp_path / "run")
+    with Command(tmp_path / "told", "demo", *options, "--port", "0") as command:
+        command.until(moment)
+        assert command.end(number, everybody=everybody) == 130
+        assert not command.left()
+        assert "Traceback" not in command.told
 
 
 @pytest.mark.slow
@@ -227,7 +445,7 @@ def test_what_cannot_be_shown_is_refused_before_anything_starts(
     from tests.e2e.stage import run_main
 
     folder = tmp_path / "run"
-    plain = {key: value for key, value in os.environ.items() if not key.startswith("GRAMERCY_")}
+    plain = environment()
     answer = run_main(["demo", "--folder", str(folder), *options], plain)
     assert answer.code == code
     assert words in " ".join(answer.stderr.split())

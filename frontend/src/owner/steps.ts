@@ -1,5 +1,5 @@
 /** The wizard's steps, and which fields each has. */
-import type { Errors, Field } from './draft'
+import type { Draft, Errors, Field } from './draft'
 
 export interface Step {
   title: string
@@ -18,3 +18,13 @@ export const STEPS: readonly Step[] = [
 
 /** How many of a step's fields are wrong. */
 export const faultsIn = (step: Step, errors: Errors): number => step.fields.filter((field) => errors[field]).length
+
+/** What a link may fill in: what `gramercy owner publish` tells. Never who checks, settles or is paid. */
+const LINKED = ['name', 'manifest', 'dimension', 'bits', 'scaleExponent'] as const
+const LONGEST = 200
+
+/** The fields that a link to the wizard fills in; they are checked as if they were typed. */
+export function linkedFields(query: URLSearchParams): Partial<Draft> {
+  const given = LINKED.map((name) => [name, query.get(name)?.slice(0, LONGEST)] as const)
+  return Object.fromEntries(given.filter(([, value]) => value))
+}

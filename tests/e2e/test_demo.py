@@ -28,7 +28,8 @@ from market.services.reference_row import root_count, split_root
 from market.trainer.local_round import evaluate_vector
 from market.trainer.parameters import ModelSchema, load_model
 from market.trainer.task import load_task
-from tests.e2e.browser import WAIT_MS, visit
+from tests.e2e.browser import visit
+from tests.e2e.place import CHECKS, check
 
 KEYS = {
     "accuracy",
@@ -68,7 +69,6 @@ KINDS = {
 
 WAIT_SECONDS = 400.0
 ADDRESS = re.compile(r"the dashboard, until Ctrl-C: (http://127\.0\.0\.1:\d+)(/\S+)?\s*$")
-expect.set_options(timeout=WAIT_MS)
 
 
 def environment() -> dict[str, str]:
@@ -303,7 +303,7 @@ def test_the_browser_accepts_every_settlement_of_the_demo(browser: Browser, run:
     with visit(browser, (run.url, rpc_url(run))) as page:
         for number in range(1, 6):
             page.goto(f"{run.url}{run.job}/rounds/{number}")
-            check(page)
+            check_holds(page)
 
 
 def rpc_url(run: Run) -> str:
@@ -312,15 +312,11 @@ def rpc_url(run: Run) -> str:
     return str(told["chains"][0]["rpc_url"])
 
 
-def check(page: Page) -> None:
-    """Have the page check its settlement: every check has to hold, and has to be in the list."""
-    page.get_by_role("button", name="Check this settlement").click()
-    expect(page.get_by_role("button", name="Check again")).to_be_visible()
-    made = page.get_by_role("region", name="Check it yourself").get_by_role("listitem")
-    count = made.count()
-    assert count > 7
-    expect(made.filter(has=page.get_by_text("holds", exact=True))).to_have_count(count)
-    expect(page.get_by_role("status").filter(has_text=f"All {count} checks hold").first).to_be_visible()
+def check_holds(page: Page) -> None:
+    """Have the page check its settlement: every check has to hold."""
+    made = check(page)
+    expect(made.filter(has=page.get_by_text("holds", exact=True))).to_have_count(CHECKS)
+    expect(page.get_by_role("status").filter(has_text=f"All {CHECKS} checks hold").first).to_be_visible()
 
 
 @pytest.mark.slow
@@ -339,7 +335,7 @@ def test_a_finished_run_is_opened_again_without_its_chain(browser: Browser, run:
                 page.get_by_role("button", name="Model").click()
             assert download.value.path().read_bytes() == (run.folder / "model.safetensors").read_bytes()
             page.goto(f"{url}{page_path}/rounds/3")
-            check(page)
+            check_holds(page)
         with httpx.Client(base_url=f"{url}/api/v1{page_path}", trust_env=False) as client:
             assert len(client.get("/files/report").json()["rounds"]) == 5
             assert client.get("/files/manifest").json()["name"] == "demo: digits"
@@ -356,6 +352,43 @@ def kept_copy(run: Run, folder: Path) -> Path:
         kept.execute("UPDATE polls SET asked_at = asked_at - 3600")
         kept.commit()
     return folder
+
+
+_ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-m", "market.cli.app", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.slow
+def test_on_a_terminal_a_finished_demo_serves_until_ctrl_c(tmp_path: Path) -> None:
+    options = ("--trainers", 3, "--byzantine", 0, "--rounds", 1, "--no-reference", "--folder", tmp_path / "run")
+    person, terminal = os.openpty()
+    with closing(os.fdopen(person, "rb+", buffering=0)) as typed:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _ON_A_TERMINAL, "demo", *map(str, options), "--port", "0"],
+            env={**environment(), "TERM": "xterm", "COLUMNS": "200"},
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        )
+        os.close(terminal)
+        try:
+            seen = b""
+            while not (found := re.search(rb"until Ctrl-C: (http://127\.0\.0\.1:\d+)\s*$", seen)):
+                seen += typed.read(65_536)  # fails when the terminal has no process any more
+            assert found[1] in seen[: seen.index(b"Who was paid what")]
+            assert httpx.get(found[1].decode() + "/healthz", trust_env=False).status_code == 200
+            typed.write(b"\x03")
+            assert process.wait(60) == 0
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 def test_what_is_no_finished_run_is_not_shown(tmp_path: Path) -> None:

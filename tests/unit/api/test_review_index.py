@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import threading
@@ -13,10 +14,11 @@ from eth_abi.abi import encode
 from sqlalchemy import Engine
 
 from market.chain.rpc import ChainProvider
+from market.domain import Deposited
 from market.errors import ChainError
 from market.indexer import Indexer, Reader
 from scripts.benchmarks.synthetic_market import Player
-from scripts.benchmarks.synthetic_node import MARKET, Node
+from scripts.benchmarks.synthetic_node import MARKET, Node, address, encode_event
 
 pytestmark = pytest.mark.xfail(strict=True, reason="known faults: each test says what should hold")
 OFFCHAIN_LOOKUP = "0x556f1830"
@@ -123,3 +125,27 @@ def test_a_batch_refused_as_a_whole_is_a_chain_error(page: str) -> None:
             ChainProvider(page, timeout=(1, 1)).make_batch_request(BATCH)
     finally:
         _Page.answer = b"<html>please wait</html>"
+
+
+def test_a_token_is_asked_again_where_the_node_had_no_time(database: Engine, node: Node) -> None:
+    """Else one answer of "too many requests" writes 1.5 USDC as 1500000 units for ever, in forms as well."""
+    busy = True
+
+    def answering(method: str, params: Any, answer: Any) -> Any:
+        if method != "eth_call" or params[0]["to"] == MARKET:
+            return answer
+        if busy:
+            return {"error": {"code": -32005, "message": "daily request count exceeded, request rate limited"}}
+        kind, value = ("uint8", 6) if params[0]["data"].startswith("0x313ce567") else ("string", "USDC")
+        return {"result": "0x" + encode([kind], [value]).hex()}
+
+    deposit = encode_event(Deposited(address("a token"), address("somebody"), 1_500_000), None)
+    node.mine([deposit], node.blocks[-1].timestamp + 1)
+    indexer = Indexer(database, node.client())
+    node.intercept = answering
+    with contextlib.suppress(ChainError):
+        indexer.catch_up()
+    busy = False
+    Indexer(database, node.client()).catch_up()
+    tokens = {amounts.token.symbol: amounts.token.decimals for amounts in Reader(database).markets()[0].amounts}
+    assert tokens["USDC"] == 6

@@ -52,7 +52,7 @@ def ran(indexer: Indexer) -> BaseException | None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(1.0)
+    thread.join(0.3)
     stop.set()
     thread.join()
     return ended[0] if ended else None

@@ -101,6 +101,7 @@ def drip(connection: socket.socket, head: bytes, byte: bytes) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "part"),
     [

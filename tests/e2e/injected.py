@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from eth_account import Account
-from eth_account.messages import encode_defunct
+from eth_account.messages import SignableMessage, encode_defunct, encode_typed_data
 from eth_account.signers.local import LocalAccount
 from playwright.sync_api import BrowserContext, Page
 from web3 import Web3
@@ -120,6 +120,11 @@ class InjectedWallet:
         self.accounts = [account, *(one for one in self.accounts if one.address != account.address)]
         page.evaluate("(accounts) => __walletEmit('accountsChanged', accounts)", self._shared())
 
+    def change_chain(self, page: Page, chain_id: int) -> None:
+        """Choose another network in the wallet."""
+        self.chain_id = chain_id
+        page.evaluate("(id) => __walletEmit('chainChanged', id)", hex(chain_id))
+
     def lock(self, page: Page) -> None:
         """Lock it: it tells pages that there is no account any more."""
         self.locked = True
@@ -147,29 +152,30 @@ class InjectedWallet:
             self.asked.append((method, params))
             if self._refusals[method]:
                 raise self._refusals[method].pop(0)
-        match method:
-            case "eth_accounts":
-                return self._shared()
-            case "eth_requestAccounts":
-                self._let_in, self.locked = True, False
-                return self._shared()
-            case "eth_chainId":
-                return hex(self.chain_id)
-            case "wallet_switchEthereumChain":
-                return self._switch(int(params[0]["chainId"], 16))
-            case "wallet_addEthereumChain":
-                return self._add(params[0])
-            case "personal_sign":
-                signed = self._account(params[1]).sign_message(encode_defunct(hexstr=params[0]))
-                return Web3.to_hex(signed.signature)
-            case "eth_signTypedData_v4":
-                signed = self._account(params[0]).sign_typed_data(full_message=json.loads(params[1]))
-                return Web3.to_hex(signed.signature)
-            case "eth_sendTransaction":
-                return self._send(params[0])
+        own: dict[str, Callable[[], Any]] = {
+            "eth_accounts": self._shared,
+            "eth_requestAccounts": self._let_page_in,
+            "eth_chainId": lambda: hex(self.chain_id),
+            "wallet_switchEthereumChain": lambda: self._switch(int(params[0]["chainId"], 16)),
+            "wallet_addEthereumChain": lambda: self._add(params[0]),
+            "personal_sign": lambda: self._sign(params[1], encode_defunct(hexstr=params[0])),
+            "eth_signTypedData_v4": lambda: self._sign(
+                params[0], encode_typed_data(full_message=json.loads(params[1]))
+            ),
+            "eth_sendTransaction": lambda: self._send(params[0]),
+        }
+        if method in own:
+            return own[method]()
         if method.startswith("wallet_"):
             raise _Refused(UNSUPPORTED, f"{method} is not supported")
         return self._passed_on(method, params)
+
+    def _let_page_in(self) -> list[str]:
+        self._let_in, self.locked = True, False
+        return self._shared()
+
+    def _sign(self, address: str, message: SignableMessage) -> str:
+        return Web3.to_hex(bytes(self._account(address).sign_message(message).signature))
 
     def _shared(self) -> list[str]:
         return [account.address for account in self.accounts] if self._let_in and not self.locked else []
@@ -202,7 +208,7 @@ class InjectedWallet:
             raise _Refused(INVALID, "the transaction is for another chain")
         base = self.w3.eth.get_block("latest").get("baseFeePerGas", 0)
         nonce = self._passed_on("eth_getTransactionCount", [account.address, "pending"])
-        transaction = {
+        transaction: dict[str, Any] = {
             "chainId": self.chain_id,
             "nonce": int(nonce, 16),
             "gas": int(asked["gas"], 16),

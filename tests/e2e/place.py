@@ -107,6 +107,11 @@ def exact(wei: int, symbol: str = "coins") -> str:
     return f"{(Decimal(wei) / COIN).normalize():f} {symbol}"
 
 
+def curly(text: str) -> str:
+    """Return a text with apostrophes as pages set them."""
+    return text.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
+
+
 def short(address: Address) -> str:
     """Return an address as pages shorten it."""
     return f"{address[:6]}…{address[-4:]}"
@@ -120,7 +125,7 @@ def row_of(page: Page, address: Address) -> Locator:
 
 def region(page: Page, name: str) -> Locator:
     """Return a part of the page by its heading."""
-    return page.get_by_role("region", name=name)
+    return page.get_by_role("region", name=name, exact=True)
 
 
 # -- what people do ---------------------------------------------------------------------------------------------------
@@ -147,7 +152,7 @@ def simulated(page: Page, *words: str) -> Locator:
     """Return the confirmation once it was read and its call simulated."""
     dialog = page.get_by_role("dialog")
     for word in words:
-        expect(dialog.get_by_text(word).first).to_be_visible()
+        expect(dialog.get_by_text(curly(word)).first).to_be_visible()
     expect(dialog.get_by_text("It would succeed on the chain as it is now.")).to_be_visible()
     return dialog
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { verdictOf } from '../src/pages/round/verdict'
-import { compareWithChain, type Provider } from '../src/pages/round/checks'
+import { compareShown, isOf } from '../src/pages/round/checks'
 import { EVIDENCE } from './protocol/evidence'
-import type { Evidence } from '../src/api/types'
+import type { Evidence, RoundDetail } from '../src/api/types'
+import { readRecorded } from '../src/protocol/recorded'
 
 describe('verdicts', () => {
   it('say what became of an update', () => {
@@ -14,30 +15,55 @@ describe('verdicts', () => {
   })
 })
 
-describe('comparing with a node of one’s own', () => {
+describe('the page’s figures', () => {
   const [first] = EVIDENCE
   if (!first) throw new Error('no evidence')
-  const evidence = { ...first, log: { ...first.log, block_hash: `0x${'11'.repeat(32)}`, log_index: 0 } } as unknown as Evidence
-  const { log } = evidence
-  const receipt = { status: '0x1', logs: [{ address: log.address.toLowerCase(), topics: log.topics, data: log.data, blockHash: log.block_hash }] }
-  const node = (answer: unknown, chain = evidence.chain_id): Provider => ({
-    request: ({ method }) => Promise.resolve(method === 'eth_chainId' ? `0x${chain.toString(16)}` : answer),
+  const evidence = first as unknown as Evidence
+  const { statement, included, paid } = readRecorded(evidence)
+  let place = 0
+  const updates = Array.from({ length: 8 }, (_, index) => {
+    const inside = Boolean((included >> BigInt(index)) & 1n)
+    const at = inside ? place++ : -1
+    return {
+      index,
+      trainer: (inside ? statement.gram.trainers[at] : `0x${'99'.repeat(20)}`)?.toUpperCase().replace('0X', '0x') ?? '',
+      included: inside,
+      slashed: false,
+      weight: inside ? Number(statement.weights[at]) : null,
+      score: inside ? String(statement.scores[at]) : null,
+      payout: inside ? String(statement.payouts[at]) : null,
+    }
   })
+  const detail = (changes: object = {}, row: object = {}, paidInAll = String(paid)) =>
+    ({ settlement: { paid: paidInAll }, updates: updates.map((update, at) => (at === 0 ? { ...update, ...row } : update)), ...changes }) as unknown as RoundDetail
 
-  it('finds the log where the chain has it', async () => {
-    expect(await compareWithChain(evidence, node(receipt))).toContain(String(log.block))
+  it('are those of the log', async () => {
+    expect(await compareShown(evidence, detail())).toContain(`${place} updates`)
   })
 
   it.each([
-    ['another chain', node(receipt, evidence.chain_id + 1), /on chain/],
-    ['no such transaction', node(null), /does not know/],
-    ['a failed transaction', node({ ...receipt, status: '0x0' }), /failed/],
-    ['another data', node({ ...receipt, logs: [{ ...receipt.logs[0], data: '0x00' }] }), /not this log/],
-    ['another emitter', node({ ...receipt, logs: [{ ...receipt.logs[0], address: `0x${'00'.repeat(20)}` }] }), /not this log/],
-    ['another block', node({ ...receipt, logs: [{ ...receipt.logs[0], blockHash: '0x00' }] }), /not this log/],
-    ['fewer topics', node({ ...receipt, logs: [{ ...receipt.logs[0], topics: log.topics.slice(1) }] }), /not this log/],
-    ['an odd answer', node({ status: '0x1', logs: 'none' }), /not this log/],
-  ])('refuses %s', async (_, provider, words) => {
-    await expect(compareWithChain(evidence, provider)).rejects.toThrow(words)
+    ['pay', detail({}, { payout: '1' }), /as the pay of update 0/],
+    ['a score', detail({}, { score: '1' }), /as the score of update 0/],
+    ['a weight', detail({}, { weight: 1 }), /as the weight of update 0/],
+    ['a trainer', detail({}, { trainer: `0x${'98'.repeat(20)}` }), /as the trainer of update 0/],
+    ['an exclusion', detail({}, { included: false }), /other updates as included/],
+    ['the sum', detail({}, {}, '1'), /1 paid in all/],
+    ['no settlement', detail({ settlement: null }), /nothing paid in all/],
+    ['fewer updates', detail({ updates: updates.slice(1) }), /other updates as included/],
+  ])('are not where the server shows %s otherwise', async (_, shown, words) => {
+    await expect(compareShown(evidence, shown)).rejects.toThrow(words)
+  })
+
+  it('may lack the pay of who was slashed since', async () => {
+    expect(await compareShown(evidence, detail({}, { slashed: true, payout: '0' }))).toContain('updates')
+  })
+
+  it('are checked with the evidence of their own round', () => {
+    const { chain_id, market, job_id, round } = evidence
+    expect(isOf(evidence, chain_id, market.toUpperCase().replace('0X', '0x'), job_id, round)).toBe(true)
+    expect(isOf(evidence, chain_id, market, job_id, round + 1)).toBe(false)
+    expect(isOf(evidence, chain_id, market, job_id + 1, round)).toBe(false)
+    expect(isOf(evidence, chain_id, evidence.verifier, job_id, round)).toBe(false)
+    expect(isOf(evidence, chain_id + 1, market, job_id, round)).toBe(false)
   })
 })

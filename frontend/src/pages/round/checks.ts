@@ -1,6 +1,10 @@
-/** The claims of a settlement in plain words, and the comparison of its log with a node of the reader's own. */
-import type { Evidence } from '../../api/types'
+/** The claims of a settlement in plain words, and whom the page can ask whether the chain agrees. */
+import type { Evidence, RoundDetail } from '../../api/types'
+import type { ComparisonName, Node } from '../../protocol/comparisons'
 import type { CheckName } from '../../protocol/evidence'
+import { HttpRpc } from '../../wallet/rpc'
+import { settingsOf } from '../../wallet/settings'
+import { wallet } from '../../wallet/wallet.svelte'
 
 export const CLAIMS: Record<CheckName, { label: string; claim: string }> = {
   log: { label: 'The log', claim: 'The log is the market’s settlement of this round, in full.' },
@@ -14,39 +18,59 @@ export const CLAIMS: Record<CheckName, { label: string; claim: string }> = {
   memory: { label: 'Memory', claim: 'What the next round carries on is what this one leaves.' },
 }
 
-/** A wallet's or node's way to answer (EIP-1193). */
-export interface Provider {
-  request(call: { method: string; params?: unknown[] }): Promise<unknown>
+/** What the chain is asked, in plain words. */
+export const COMPARED: Record<ComparisonName, { label: string; claim: string }> = {
+  chain: { label: 'Chain', claim: 'The node is on the market’s chain.' },
+  log: { label: 'Same log', claim: 'The chain has this very log.' },
+  record: { label: 'On record', claim: 'The market still stands by this settlement.' },
+  terms: { label: 'Terms', claim: 'The job’s terms are those that were checked with.' },
+  market: { label: 'Market', claim: 'The market’s code is the published one.' },
+  verifier: { label: 'Verifier', claim: 'The job’s verifier is the published contract, made with this reference string.' },
+  'reference string': { label: 'String', claim: 'The verifier names the reference string that was checked with.' },
 }
 
-/** The browser's wallet, where there is one. */
-export function ownProvider(): Provider | null {
-  const found: unknown = (globalThis as { ethereum?: unknown }).ethereum
-  return typeof found === 'object' && found !== null && 'request' in found ? (found as Provider) : null
+/** Somebody who answers for a chain, and whose word that is. */
+export interface Source {
+  node: Node
+  name: string
+  /** Whether the reader chose it, and not this page's server. */
+  own: boolean
 }
 
-/** Ask a node of the reader's own whether its chain has this log. Returns what it found, in words; throws in words what differs. */
-export async function compareWithChain(evidence: Evidence, provider: Provider): Promise<string> {
-  const chain = await provider.request({ method: 'eth_chainId' })
-  if (Number(chain) !== evidence.chain_id) throw new Error(`Your wallet is on chain ${Number(chain)}, the market on ${evidence.chain_id}.`)
-  const receipt = await provider.request({ method: 'eth_getTransactionReceipt', params: [evidence.log.tx] })
-  if (typeof receipt !== 'object' || receipt === null) throw new Error('Your node does not know the transaction.')
-  const { status, logs } = receipt as { status?: unknown; logs?: unknown }
-  if (Number(status) !== 1) throw new Error('On your node the transaction failed.')
-  const wanted = evidence.log
-  const has = (Array.isArray(logs) ? (logs as Record<string, unknown>[]) : []).some(
-    (log) =>
-      same(log.address, wanted.address) &&
-      same(log.data, wanted.data) &&
-      same(log.blockHash, wanted.block_hash) &&
-      Array.isArray(log.topics) &&
-      log.topics.length === wanted.topics.length &&
-      log.topics.every((topic, place) => same(topic, wanted.topics[place])),
-  )
-  if (!has) throw new Error('Your node has the transaction, but not this log.')
-  return `Your node has the same log, in block ${wanted.block}.`
+/** Whom to ask about a chain: the connected wallet, another one of this browser, else the node that the server names; null: nobody. */
+export async function sourceOf(chainId: number): Promise<Source | null> {
+  if (wallet.provider && wallet.chainId === chainId && wallet.kind === 'injected') return { node: wallet.provider, name: `${wallet.name}’s node`, own: true }
+  for (const { name, provider } of wallet.found) {
+    const found = await provider.request({ method: 'eth_chainId' }).catch(() => null)
+    if (Number(found) === chainId) return { node: provider, name: `${name}’s node`, own: true }
+  }
+  const url = (await settingsOf(chainId))?.rpc_url
+  return url ? { node: new HttpRpc(url), name: `the node that this page’s server names (${new URL(url).host})`, own: false } : null
 }
 
-function same(one: unknown, other: unknown): boolean {
-  return typeof one === 'string' && typeof other === 'string' && one.toLowerCase() === other.toLowerCase()
+/** Whether evidence is of the round that was asked for: honest evidence of another one shows nothing about it. */
+export const isOf = (evidence: Evidence, chainId: number, market: string, jobId: number, round: number): boolean =>
+  evidence.chain_id === chainId && evidence.market.toLowerCase() === market.toLowerCase() && evidence.job_id === jobId && evidence.round === round
+
+/** That the page's figures of a round are those of its log. Returns what was compared; throws in words what differs. */
+export async function compareShown(evidence: Evidence, { updates, settlement }: RoundDetail): Promise<string> {
+  const { readRecorded } = await import('../../protocol/recorded')
+  const { statement, included, paid } = readRecorded(evidence)
+  if (!settlement || settlement.paid !== paid.toString()) throw new Error(`The page shows ${settlement?.paid ?? 'nothing'} paid in all, the log ${paid}.`)
+  const rows = updates.filter(({ index }) => (included >> BigInt(index)) & 1n)
+  const { trainers } = statement.gram
+  if (rows.length !== trainers.length || updates.some((update) => (update.included === true) !== rows.includes(update))) throw new Error('The page shows other updates as included than the log.')
+  rows.forEach((row, place) => {
+    const said: [string, unknown, unknown][] = [
+      ['trainer', row.trainer.toLowerCase(), trainers[place]],
+      ['weight', row.weight, statement.weights[place]],
+      ['score', row.score, statement.scores[place]],
+      ['pay', row.payout, statement.payouts[place]],
+    ]
+    for (const [what, shown, logged] of said) {
+      const lostLater = what === 'pay' && row.slashed
+      if (String(shown) !== String(logged) && !lostLater) throw new Error(`The page shows ${String(shown)} as the ${what} of update ${row.index}, the log says ${String(logged)}.`)
+    }
+  })
+  return `trainers, weights, scores and pay of ${rows.length} updates`
 }

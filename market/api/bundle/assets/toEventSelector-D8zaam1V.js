@@ -1,0 +1,1 @@
+import{l as e}from"./decodeAbiParameters-DxPdqLAs.js";var t=e;export{t};

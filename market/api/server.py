@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
+from market.address_book import AddressBook
 from market.api.app import Parts, Worker, create_app
 from market.api.files import Files
 from market.api.scribe import Scribe
@@ -27,6 +29,8 @@ from market.indexer.queries import Notebook, Reader
 from market.storage.base import Storage
 
 _GRACE_SECONDS = 3
+SWITCH_SECONDS = 0.0005
+"""How long a thread keeps the interpreter while others wait: the loop waits for it after every call that let it go."""
 
 
 @dataclass
@@ -75,7 +79,7 @@ def assemble(
         If a chain does not answer.
 
     """
-    reader = Reader(engine)
+    reader = Reader(engine, explorers=settings.explorer_urls)
     followed = [Following(Indexer(engine, client, first_block=client.first_block)) for client in clients]
     markets = {(client.chain_id, Address(client.address)): client for client in clients}
     chains = {client.chain_id: client.w3 for client in clients}
@@ -132,6 +136,7 @@ def serve(
             )
         )
         _end_on_signals(app, server)
+        sys.setswitchinterval(SWITCH_SECONDS)
         server.run(sockets=[listener])
 
 
@@ -145,6 +150,21 @@ def published(settings: Settings, clients: Sequence[MarketClient], urls: Sequenc
         if client.chain_id in LOCAL_CHAIN_IDS
     }
     return replace(settings, rpc_urls=tuple(local.values()))
+
+
+def vouched(settings: Settings, books: Iterable[AddressBook]) -> Settings:
+    """Return settings by which the address books' verifiers are vouched for, before those that are set otherwise.
+
+    Raises
+    ------
+    ConfigError
+        If what is set otherwise is malformed.
+
+    """
+    told = [f"{book.chain_id}:{book.market}={book.verifier}" for book in books]
+    after = replace(settings, verifiers=(*told, *settings.verifiers))
+    _ = after.vouched_verifiers
+    return after
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from eth_utils.address import is_address, to_checksum_address
+
+from market.domain import Address
 from market.errors import ConfigError
 
 _PREFIX = "GRAMERCY_DASHBOARD_"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_EXPLORER = re.compile(r"https://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~/-]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,11 @@ class Settings:
     rpc_urls
         ``CHAIN_ID=URL`` for each chain whose JSON-RPC address browsers may use: it is published and goes into the
         content security policy, so it must carry no secret.
+    explorers
+        ``CHAIN_ID=URL`` for each chain with a block explorer that pages link to; https only.
+    verifiers
+        ``CHAIN_ID:MARKET=VERIFIER`` for each verifier that the operator vouches for: the wizard takes it, and pages
+        warn of jobs with another. Those of the address books are among them by themselves.
     state
         Folder for fetched and derived files; safe to delete.
     evaluate
@@ -53,6 +63,8 @@ class Settings:
     hosts: tuple[str, ...] = LOOPBACK
     origin: str = ""
     rpc_urls: tuple[str, ...] = ()
+    explorers: tuple[str, ...] = ()
+    verifiers: tuple[str, ...] = ()
     state: str = ""
     evaluate: bool = False
     local_hooks: bool = False
@@ -77,6 +89,45 @@ class Settings:
             if not number.isdecimal() or not url.startswith(("http://", "https://")):
                 raise ConfigError(f"{entry!r} is not CHAIN_ID=URL", hint="such as 31337=http://127.0.0.1:8545")
             found[int(number)] = url
+        return found
+
+    @property
+    def explorer_urls(self) -> dict[int, str]:
+        """Addresses of block explorers by chain id.
+
+        Raises
+        ------
+        ConfigError
+            If one is not ``CHAIN_ID=URL``, or not https.
+
+        """
+        found = {}
+        for entry in self.explorers:
+            number, _, url = entry.partition("=")
+            if not number.isdecimal() or not _EXPLORER.fullmatch(url):
+                raise ConfigError(f"{entry!r} is not CHAIN_ID=URL with https", hint="such as 1=https://etherscan.io")
+            found[int(number)] = url.rstrip("/")
+        return found
+
+    @property
+    def vouched_verifiers(self) -> dict[tuple[int, Address], tuple[Address, ...]]:
+        """Verifiers that the operator vouches for, by chain id and market.
+
+        Raises
+        ------
+        ConfigError
+            If one is not ``CHAIN_ID:MARKET=VERIFIER``.
+
+        """
+        found: dict[tuple[int, Address], tuple[Address, ...]] = {}
+        for entry in self.verifiers:
+            place, _, verifier = entry.partition("=")
+            number, _, market = place.partition(":")
+            if not number.isdecimal() or not is_address(market) or not is_address(verifier):
+                raise ConfigError(f"{entry!r} is not CHAIN_ID:MARKET=VERIFIER", hint="the address book has all three")
+            key, one = (int(number), Address(to_checksum_address(market))), Address(to_checksum_address(verifier))
+            if one not in found.setdefault(key, ()):
+                found[key] = (*found[key], one)
         return found
 
     @classmethod

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from eth_abi.abi import encode
 from eth_account.signers.local import LocalAccount
@@ -12,6 +13,7 @@ from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import BadFunctionCallOutput, ContractLogicError, Web3RPCError, Web3ValueError
 
+from market.chain.rpc import raise_if_busy
 from market.domain import NATIVE_COIN, Address
 from market.errors import WrongChain
 
@@ -61,6 +63,10 @@ class Token:
     symbol: str
 
 
+_SYMBOL: Final = re.compile(r"[A-Za-z][A-Za-z0-9.+-]{1,10}")
+_EXPONENT: Final = re.compile(r"e[0-9.+-]+")
+_OTHERS: Final = {"coin", "coins", "unit", "units", "token", "tokens", "eth", "ether", "ethers", "wei", "gwei"}
+_MULTIPLES: Final = {"thousand", "mn", "mio", "million", "millions", "bn", "billion", "billions", "trillion"}
 COIN = Token(NATIVE_COIN, 18, "coins")
 
 
@@ -81,8 +87,29 @@ def describe(w3: Web3, address: Address) -> Token:
         raise WrongChain(
             f"the contract at {address} is no ERC-20 token with decimals", hint="check the token's address"
         )
-    symbol = str(_asked(contract, "symbol") or "")
-    return Token(address, decimals, symbol if symbol.isprintable() and 0 < len(symbol) <= MAX_DECIMALS else "tokens")
+    return Token(address, decimals, shown_symbol(_asked(contract, "symbol"), address))
+
+
+def shown_symbol(symbol: object, address: Address) -> str:
+    """Return what amounts of a token are called: its symbol where that cannot be misread, else its short address.
+
+    A symbol is whatever its author wrote. Accepted are 2 to 11 ASCII letters, digits, points, plus and minus signs, a
+    letter first; not the names of the coin and of units, and nothing that reads as a part of the number before it. The
+    pages have the same rule (frontend/src/format/symbols.ts).
+
+    Examples
+    --------
+    >>> shown_symbol("USDC", "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")
+    'USDC'
+    >>> shown_symbol("000 USDC", "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")
+    'token 0xA0b8…eB48'
+
+    """
+    if isinstance(symbol, str) and _SYMBOL.fullmatch(symbol):
+        folded = symbol.lower()
+        if folded not in _OTHERS | _MULTIPLES and not _EXPONENT.fullmatch(folded):
+            return symbol
+    return f"token {address[:6]}…{address[-4:]}"
 
 
 def sign_permit(w3: Web3, account: LocalAccount, token: Address, spender: Address, amount: int) -> bytes:
@@ -126,7 +153,9 @@ def _contract(w3: Web3, address: Address) -> Contract:
 def _asked(contract: Contract, view: str, *arguments: Any) -> Any:
     try:
         return contract.functions[view](*arguments).call()
-    except _ABSENT:
+    except _ABSENT as error:
+        if isinstance(error, Web3RPCError):
+            raise_if_busy(error)
         return None
 
 

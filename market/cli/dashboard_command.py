@@ -12,6 +12,7 @@ from market.cli.command import command
 from market.cli.session import Session
 
 if TYPE_CHECKING:
+    from market.address_book import AddressBook
     from market.chain.market import MarketClient
 
 
@@ -32,10 +33,10 @@ def dashboard(
 ) -> dict[str, Any]:
     """Index markets and serve the dashboard until Ctrl-C or SIGTERM. It holds no key: money moves from wallets alone.
 
-    Further settings are environment variables GRAMERCY_DASHBOARD_HOSTS, _ORIGIN, _RPC_URLS, _LOCAL_HOOKS, _SMTP_HOST,
-    _SMTP_PORT, _SMTP_FROM and _MAX_LAG_SECONDS.
+    Further settings are environment variables GRAMERCY_DASHBOARD_HOSTS, _ORIGIN, _RPC_URLS, _EXPLORERS, _VERIFIERS,
+    _LOCAL_HOOKS, _SMTP_HOST, _SMTP_PORT, _SMTP_FROM and _MAX_LAG_SECONDS.
     """
-    from market.api.server import published, serve
+    from market.api.server import published, serve, vouched
     from market.api.settings import Settings
 
     folder = session.settings.state / "dashboard"
@@ -43,8 +44,10 @@ def dashboard(
     if not settings.database:
         folder.mkdir(parents=True, exist_ok=True)
         settings = replace(settings, database=f"sqlite:///{folder / 'index.db'}")
-    followed = [(session.reader, session.settings.rpc_url), *(_of_book(path) for path in also or [])]
-    clients, urls = [client for client, _ in followed], [url for _, url in followed]
+    books = [_book(path) for path in also or []]
+    clients = [session.reader, *(client for _, client, _ in books)]
+    urls = [session.settings.rpc_url, *(url for _, _, url in books)]
+    settings = vouched(settings, [book for book in (session.book, *(book for book, _, _ in books)) if book is not None])
 
     def ready(address: str) -> None:
         session.report("dashboard-ready", {"url": address})
@@ -54,8 +57,8 @@ def dashboard(
     return {"stopped": True}
 
 
-def _of_book(path: Path) -> tuple[MarketClient, str]:
-    """Return the market of an address book that names its chain's address."""
+def _book(path: Path) -> tuple[AddressBook, MarketClient, str]:
+    """Return an address book that names its chain's address, its market, and that address."""
     from market.address_book import read_address_book
     from market.chain.market import MarketClient
     from market.chain.rpc import connect
@@ -65,7 +68,7 @@ def _of_book(path: Path) -> tuple[MarketClient, str]:
     if book.rpc_url is None:
         raise ConfigError(f"{path} does not tell where its chain is", hint="start it with --address-book and --rpc-url")
     w3 = connect(book.rpc_url, expected_chain_id=book.chain_id)
-    return MarketClient(w3, book.market, first_block=book.first_block), book.rpc_url
+    return book, MarketClient(w3, book.market, first_block=book.first_block), book.rpc_url
 
 
 def add_dashboard(app: typer.Typer) -> None:

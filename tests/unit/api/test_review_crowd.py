@@ -20,7 +20,6 @@ from aggregator.errors import GramercyError
 from market.api import files as files_of_jobs
 from market.api.app import Parts, create_app
 from market.api.files import Files
-from market.api.routes.config import Chain
 from market.api.settings import Settings
 from market.api.watching import Watcher
 from market.indexer.cursors import encode_cursor
@@ -186,8 +185,3 @@ def test_a_job_has_one_user_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 # -- defaults -------------------------------------------------------------------------------------------------------
-
-
-def test_pages_are_told_the_deployments_verifier() -> None:
-    """Else the form for a new job takes that of the newest job, which is whatever its owner, anybody, wrote there."""
-    assert "verifier" in Chain.model_fields

@@ -83,6 +83,7 @@ def demo(
         storage=storage,
         alpha=alpha,
         seed=seed,
+        program="scripts/demo" if os.environ.get(SETUP_VARIABLE) else "gramercy demo",
     )
     setup_seconds = float(os.environ.get(SETUP_VARIABLE) or 0) + _fetch_data(session, task)
     serving = session.console.is_terminal and json_file is None if keep_serving is None else keep_serving

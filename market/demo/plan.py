@@ -37,6 +37,8 @@ class DemoPlan:
         ``local``, ``ipfs`` (a js-ipfs daemon started here), or a storage URL.
     alpha
         Dirichlet alpha of the data split: smaller is more uneven.
+    program
+        How the demo was called, for telling how it is called again.
 
     """
 
@@ -53,6 +55,7 @@ class DemoPlan:
     storage: str = "local"
     alpha: float = 1.0
     seed: int = 0
+    program: str = "gramercy demo"
 
     def __post_init__(self) -> None:
         if not 0 <= self.byzantine < self.trainers:

@@ -72,7 +72,7 @@ class DemoResult:
     @property
     def show_command(self) -> str:
         """The command that opens the finished run's dashboard again."""
-        return f"gramercy demo --show {shlex.quote(str(self.plan.folder))}"
+        return f"{self.plan.program} --show {shlex.quote(str(self.plan.folder))}"
 
 
 def write_result(result: DemoResult, path: Path, *, setup_seconds: float) -> None:

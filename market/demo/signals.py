@@ -25,7 +25,10 @@ class Signals:
 
     @contextlib.contextmanager
     def handled(self) -> Iterator[Signals]:
-        """Take the signals over; what the process was told to ignore stays ignored (nohup)."""
+        """Take the signals over; what the process was told to ignore stays ignored (nohup).
+
+        Whatever fails after a signal fails because of it, as processes that were begun got it, too: KeyboardInterrupt.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
@@ -36,6 +39,9 @@ class Signals:
         }
         try:
             yield self
+        except Exception:
+            self.check()
+            raise
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler)

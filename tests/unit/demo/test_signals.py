@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from market.demo.signals import Signals
+from market.errors import ChainUnreachable
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -97,6 +98,20 @@ def test_one_that_was_swallowed_is_raised_again(signals: Signals) -> None:
             send()
         with pytest.raises(KeyboardInterrupt):
             signals.check()
+
+
+@pytest.mark.parametrize(("asked", "raised"), [(True, KeyboardInterrupt), (False, ChainUnreachable)])
+def test_what_fails_after_a_signal_fails_because_of_it(asked: bool, raised: type[BaseException]) -> None:
+    """A terminal's Ctrl-C reaches the chain's process, too, and that may be noticed first."""
+
+    def start() -> None:
+        with Signals().handled():
+            if asked:
+                send()
+            raise ChainUnreachable("it did not begin to answer")
+
+    with pytest.raises(raised):
+        start()
 
 
 def test_former_handlers_come_back_and_what_was_ignored_stays_so() -> None:

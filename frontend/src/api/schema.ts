@@ -840,6 +840,11 @@ export interface components {
             /** Chains */
             chains: components["schemas"]["Chain"][];
             /**
+             * Deployments
+             * @description Of the address books that the server was started with; never what some job names
+             */
+            deployments: components["schemas"]["Deployment"][];
+            /**
              * Email
              * @description Whether hooks can send e-mail
              */
@@ -879,6 +884,21 @@ export interface components {
             scores: (number | null)[][];
             /** Trainers */
             trainers: string[];
+        };
+        /**
+         * Deployment
+         * @description A market whose verifiers the server's operator vouches for.
+         */
+        Deployment: {
+            /** Chain Id */
+            chain_id: number;
+            /** Market */
+            market: string;
+            /**
+             * Verifiers
+             * @description The one for new jobs first; a job with any other is suspect
+             */
+            verifiers: string[];
         };
         /**
          * Draft

@@ -182,6 +182,3 @@ def test_a_job_has_one_user_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path:
     leave.set()
     first.join()
     assert not second.is_set()
-
-
-# -- defaults -------------------------------------------------------------------------------------------------------

@@ -78,9 +78,6 @@ class InjectedWallet:
         Whether its password has to be given first.
     asked
         Every request that needs the user, with its parameters, in order.
-    fee
-        How many times the chain's fees transactions offer.
-
     """
 
     w3: Web3
@@ -89,7 +86,7 @@ class InjectedWallet:
     known: set[int] = field(default_factory=set)
     locked: bool = False
     asked: list[tuple[str, Sequence[Any]]] = field(default_factory=list)
-    fee: int = 1
+    _sent: dict[str, Any] = field(default_factory=dict)
     _let_in: bool = False
     _refusals: dict[str, list[_Refused]] = field(default_factory=lambda: defaultdict(list))
     _events: list[tuple[str, Any]] = field(default_factory=list)
@@ -129,6 +126,16 @@ class InjectedWallet:
         """Lock it: it tells pages that there is no account any more."""
         self.locked = True
         page.evaluate("() => __walletEmit('accountsChanged', [])")
+
+    def speed_up(self) -> str:
+        """Send the last transaction once more for more gas, as wallets do while it waits; return its hash."""
+        fees = {name: 3 * self._sent[name] for name in ("maxPriorityFeePerGas", "maxFeePerGas")}
+        return self._signed(self.accounts[0], {**self._sent, **fees})
+
+    def cancel(self) -> str:
+        """Put nothing in the place of the last transaction, as wallets do while it waits; return its hash."""
+        self._sent = {**self._sent, "to": self.accounts[0].address, "value": 0, "data": "0x"}
+        return self.speed_up()
 
     def count(self, method: str) -> int:
         """Return how often the user was asked for something."""
@@ -212,12 +219,16 @@ class InjectedWallet:
             "chainId": self.chain_id,
             "nonce": int(nonce, 16),
             "gas": int(asked["gas"], 16),
-            "maxPriorityFeePerGas": self.fee * _TIP,
-            "maxFeePerGas": 2 * base + self.fee * _TIP,
+            "maxPriorityFeePerGas": _TIP,
+            "maxFeePerGas": 2 * base + _TIP,
             "to": Web3.to_checksum_address(asked["to"]),
             "value": int(asked.get("value", "0x0"), 16),
             "data": asked.get("data", "0x"),
         }
+        self._sent = transaction
+        return self._signed(account, transaction)
+
+    def _signed(self, account: LocalAccount, transaction: dict[str, Any]) -> str:
         raw = account.sign_transaction(transaction).raw_transaction
         told: str = self._passed_on("eth_sendRawTransaction", [Web3.to_hex(raw)])
         return told

@@ -128,6 +128,11 @@ def region(page: Page, name: str) -> Locator:
     return page.get_by_role("region", name=name, exact=True)
 
 
+def settle_down(page: Page) -> None:
+    """Wait until nothing on the page is on its way any more."""
+    expect(page.get_by_text("Loading", exact=True)).to_have_count(0)
+
+
 # -- what people do ---------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.e2e.browser import keep, visit
 from tests.e2e.injected import wallet_of
-from tests.e2e.place import Place, confirm, exact, region, row_of, short, shown, use_key
+from tests.e2e.place import Place, confirm, exact, region, row_of, settle_down, short, shown, use_key
 from tests.e2e.stage import COIN, STAKE, new_account
 
 pytestmark = pytest.mark.slow
@@ -110,8 +110,8 @@ def test_an_account_page_tells_what_a_trainer_earned(browser: Browser, place: Pl
         page.goto(f"{place.url}{place.path}/accounts/{dee}")
         expect(page.get_by_role("heading", level=1, name=f"Account {short(dee)}")).to_be_visible()
         expect(page.get_by_text("Trainer in 1 job")).to_be_visible()
-        expect(region(page, "Money on this market")).to_contain_text(shown(final.payouts[dee]))
+        expect(region(page, "Money on this market")).to_contain_text(shown(final.payouts[dee], ""))
         listed = page.get_by_role("row").filter(has=page.get_by_role("link", name="Chest X-rays"))
         expect(listed).to_contain_text(shown(STAKE))
-        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        settle_down(page)
         keep(page, "account")

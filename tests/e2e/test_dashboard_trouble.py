@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from market.domain import Address
 from tests.e2e.browser import keep, visit
 from tests.e2e.injected import NAME, REJECTED, InjectedWallet, wallet_of
-from tests.e2e.place import Place, confirm, region, short, simulated
+from tests.e2e.place import Place, confirm, region, settle_down, short, simulated
 from tests.e2e.stage import Process, Stage
 
 pytestmark = pytest.mark.slow
@@ -175,22 +175,27 @@ MOST_SHIFT = 0.1
 def test_a_slow_server_shows_that_figures_are_on_their_way_and_nothing_jumps(browser: Browser, place: Place) -> None:
     job_id, final = place.settled
     assert final.settled is not None
-    held: list[Route] = []
+    held: list[Route] | None = []
+
+    def slowly(route: Route) -> None:
+        if held is None or "stream" in route.request.url:
+            route.continue_()
+        else:
+            held.append(route)
+
     with visit(browser, place.origins) as page:
         page.add_init_script(_SHIFTS)
-        page.route(
-            "**/api/v1/**", lambda route: route.continue_() if "stream" in route.request.url else held.append(route)
-        )
+        page.route("**/api/v1/**", slowly)
         place.answer(page, f"/jobs/{job_id}", "Chest X-rays")
         page.goto(place.job(job_id))
-        expect(page.locator("[aria-busy=true]").first).to_be_visible()
+        expect(page.get_by_text("Loading", exact=True).first).to_be_attached()
         expect(page.get_by_role("main").get_by_text(re.compile(r"\d\s*coins"))).to_have_count(0)
         keep(page, "loading")
-        page.unroute("**/api/v1/**")
-        for route in held:
+        waiting, held = held, None
+        for route in waiting:
             route.continue_()
         expect(page.get_by_text("5 with a stake; at least 5, at most 8")).to_be_visible()
-        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        settle_down(page)
         assert page.evaluate("window.__shift ?? 0") < MOST_SHIFT
 
 
@@ -199,7 +204,7 @@ def test_an_error_of_the_server_can_be_tried_again(browser: Browser, place: Plac
     problem = {"type": "about:blank", "title": "The index cannot be read", "status": 500, "hint": "Look at its log."}
     with visit(browser, place.origins, excused="status of 500") as page:
         page.route(
-            f"**/jobs/{job_id}",
+            f"**/api/v1/**/jobs/{job_id}",
             lambda route: route.fulfill(status=500, json=problem, content_type="application/problem+json"),
         )
         page.goto(place.job(job_id))
@@ -207,7 +212,7 @@ def test_an_error_of_the_server_can_be_tried_again(browser: Browser, place: Plac
         expect(alert).to_contain_text("The index cannot be read")
         expect(alert).to_contain_text("Look at its log.")
         keep(page, "server-error")
-        page.unroute(f"**/jobs/{job_id}")
+        page.unroute(f"**/api/v1/**/jobs/{job_id}")
         alert.get_by_role("button", name=re.compile("again", re.IGNORECASE)).click()
         expect(page.get_by_text("5 with a stake; at least 5, at most 8")).to_be_visible()
         expect(alert).to_have_count(0)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
+from safetensors.numpy import load_file
 from web3.types import RPCEndpoint
 
 from tests.e2e.browser import AXE, DESKTOP, PHONE, keep, overflow, violations, visit
-from tests.e2e.place import CHECKS, HONEST, Place, check, row_of, shown
+from tests.e2e.place import CHECKS, HONEST, Place, check, row_of, settle_down, short, shown
 
 pytestmark = pytest.mark.slow
 
@@ -92,6 +95,57 @@ def test_pay_that_a_reorganisation_takes_back_disappears(browser: Browser, place
         expect(ada).not_to_contain_text(shown(paid))
 
 
+def downloaded(page: Page, name: str, folder: Path) -> Path:
+    """Press a button of the job's downloads; return the file."""
+    with page.expect_download() as download:
+        page.get_by_role("region", name="Downloads").get_by_role("button", name=name).click()
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def test_model_report_and_manifest_can_be_taken_away(browser: Browser, place: Place, tmp_path: Path) -> None:
+    job_id, final = place.settled
+    observed = place.stage.observed(job_id)
+    assert final.settled is not None
+    with visit(browser, place.origins) as page:
+        place.look_at(page, job_id)
+        model = load_file(downloaded(page, "Model", tmp_path))
+        assert sum(tensor.size for tensor in model.values()) == observed.state.terms.dimension
+        report = downloaded(page, "Report", tmp_path).read_text()
+        for trainer, payout in final.payouts.items():
+            assert trainer in report
+            assert str(payout) in report
+        assert json.loads(downloaded(page, "Manifest", tmp_path).read_bytes())["name"] == "Chest X-rays"
+
+
+def test_links_go_to_the_explorer_where_there_is_one(browser: Browser, place: Place) -> None:
+    job_id, _ = place.settled
+    explorer = "https://explorer.example"
+
+    def named(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        for market in body["items"]:
+            market["explorer"] = explorer
+        route.fulfill(response=answer, json=body)
+
+    owner = place.stage.actor("owner").address
+    with visit(browser, place.origins) as page:
+        place.look_at(page, job_id, "/rounds/1")
+        settle_down(page)
+        links = page.locator(f"a[href^='{explorer}']")
+        expect(links).to_have_count(0)
+        page.route("**/api/v1/markets", named)
+        place.look_at(page, job_id, "/rounds/1")
+        expect(page.locator(f"a[href^='{explorer}/tx/0x']").first).to_be_visible()
+        place.look_at(page, job_id)
+        of_owner = page.locator(f"a[href='{explorer}/address/{owner}']").first
+        expect(of_owner).to_be_visible()
+        assert "noreferrer" in (of_owner.get_attribute("rel") or "")
+        expect(page.get_by_role("link", name=f"Account {short(owner)}").first).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("look", "size", "dark"), [("light", DESKTOP, False), ("dark", DESKTOP, True), ("phone", PHONE, False)]
 )
@@ -111,7 +165,7 @@ def test_pages_are_accessible_and_fit(
         for name, (url, words) in pages.items():
             page.goto(url)
             expect(page.get_by_text(words).first).to_be_visible()
-            expect(page.locator("[aria-busy=true]")).to_have_count(0)
+            settle_down(page)
             assert overflow(page) <= 0, name
             if AXE.is_file():
                 assert not (found := violations(page)), "\n".join([name, *found])

@@ -94,7 +94,9 @@ async function send(provider: Provider, flow: Flow, step: StepName, call: Call, 
     throw error
   }
   const tx = begun(step, hash, nonce, call.to, call.data, Number(integer(head)))
-  const after = settled({ ...flow, handed: null, txs: [...flow.txs, tx] })
+  // One that was lost and sent once more unchanged has the same hash.
+  const others = flow.txs.filter((one) => !same(one.hash, tx.hash))
+  const after = settled({ ...flow, handed: null, txs: [...others, tx] })
   keep(after)
   return after
 }

@@ -24,6 +24,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.concurrency import run_in_threadpool
 
 from market.chain.devnet_chain import EmbeddedChain
+from market.chain.devnet_origins import Origins
 from market.chain.devnet_rpc import RpcHandler
 from market.chain.devnet_types import DEFAULT_CHAIN_ID
 from market.chain.process import ChainProcess
@@ -42,7 +43,10 @@ class _BodyTooLarge(Exception):
 
 
 def create_app(handler: RpcHandler, *, block_time: float | None = None) -> FastAPI:
-    """Return the ASGI application: POST / takes JSON-RPC, from any origin; ``block_time`` mines in the background."""
+    """Return the ASGI application: POST / takes JSON-RPC; ``block_time`` mines in the background.
+
+    Pages of this machine and wallets may ask (``devnet_origins``), and clients that are no browser.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -64,6 +68,7 @@ def create_app(handler: RpcHandler, *, block_time: float | None = None) -> FastA
         allow_private_network=True,
         max_age=86_400,
     )
+    app.add_middleware(Origins)  # the outermost: whom it lets in may be any origin
 
     @app.post("/")
     async def rpc(request: Request) -> Response:

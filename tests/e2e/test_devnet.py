@@ -50,8 +50,11 @@ def _ask(client: httpx.Client, method: str, *params: Any) -> Any:
 # -- HTTP ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_browser_may_ask_from_any_page(client: httpx.Client) -> None:
-    origin = {"Origin": "https://wallet.example"}
+@pytest.mark.parametrize(
+    "page", ["http://127.0.0.1:8420", "http://localhost:5173", "chrome-extension://nkbihfbeogaeaoehlefnkodbefgpgknn"]
+)
+def test_pages_of_this_machine_and_wallets_may_ask(client: httpx.Client, page: str) -> None:
+    origin = {"Origin": page}
     preflight = client.options(
         "/",
         headers={
@@ -71,6 +74,23 @@ def test_a_browser_may_ask_from_any_page(client: httpx.Client) -> None:
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.json()["result"] == hex(CHAIN_ID)
+
+
+def test_nothing_is_done_for_pages_of_others(client: httpx.Client) -> None:
+    """As a form sends it, which browsers do without asking the server first."""
+    before = _ask(client, "eth_blockNumber")
+    call = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "evm_mine"})
+    rebound = f"market.example:{client.base_url.port}"
+    for page, host in (
+        ("https://market.example", client.base_url.netloc.decode()),
+        (f"http://{rebound}", rebound),
+        ("null", client.base_url.netloc.decode()),
+    ):
+        headers = {"Origin": page, "Host": host, "Content-Type": "text/plain"}
+        answer = client.post("/", content=call, headers=headers)
+        assert answer.status_code == 403
+        assert "Access-Control-Allow-Origin" not in answer.headers
+    assert _ask(client, "eth_blockNumber") == before
 
 
 def test_malformed_bodies_get_json_rpc_errors(client: httpx.Client) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
 from web3 import Web3
 
-from market.api.answers import Bodies, Replays
+from market.api.answers import Bodies, Freshness, Replays
 from market.api.delivering import Deliverer
 from market.api.drafts import DraftStore
 from market.api.files import Files
@@ -106,12 +106,14 @@ def create_app(settings: Settings, parts: Parts, started: Callable[[], None] = l
 def _fill(app: FastAPI, settings: Settings, parts: Parts) -> None:
     """Give an application what its paths use."""
     state, hub = app.state, stream.Hub()
-    state.settings, state.reader, state.bodies, state.hub = settings, parts.reader, Bodies(parts.reader), hub
+    state.settings, state.reader, state.hub = settings, parts.reader, hub
+    fresh = Freshness(parts.reader)
+    state.bodies = Bodies(fresh)
     state.metrics = Metrics(parts.reader, lambda: hub.streams)
     state.sign_ins, state.drafts = SignIns(parts.engine, parts.chains), DraftStore(parts.engine)
     mail = Mail(settings.smtp_host, settings.smtp_port, settings.smtp_from)
     state.hooks = HookStore(parts.engine, Outbound(settings.local_hooks), mail)
-    state.watcher = Watcher(parts.reader, [hub.tell, state.hooks.tell, *parts.listeners], state.hooks.place)
+    state.watcher = Watcher(parts.reader, [fresh.hear, hub.tell, state.hooks.tell, *parts.listeners], state.hooks.place)
     state.files, state.bundle = parts.files, pages.read_bundle()
     state.workers = (*parts.workers, state.watcher, Deliverer(state.hooks, state.metrics.count_delivery))
 

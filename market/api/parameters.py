@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 
 from eth_utils.address import to_checksum_address
@@ -15,6 +16,7 @@ MAX_INTEGER = (1 << 63) - 1
 _ADDRESS = "^0x[0-9a-fA-F]{40}$"
 
 
+@lru_cache(maxsize=4_096)
 def address_of(text: str) -> str:
     """Return an address of the right form with its checksum."""
     return str(to_checksum_address(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 from market.domain import Address
+from market.indexer.queries import Since
 from market.indexer.views import (
     Account,
     Change,
@@ -43,6 +44,12 @@ class Reader(Protocol):
 
     def changes(self, since: int, limit: int = 500) -> tuple[Change, ...]:
         """Return what changed after a version, oldest first; a version's changes come together."""
+
+    def since(self, version: int) -> Since:
+        """Return what is new since a version."""
+
+    def next_time(self, chain_id: int, market: Address, job_id: int, after: int) -> int | None:
+        """Return the first chain time after a given one at which a job's phases change by themselves."""
 
     def markets(self) -> tuple[Market, ...]:
         """Return all markets."""

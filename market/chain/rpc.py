@@ -53,6 +53,8 @@ class ChainProvider(HTTPProvider):
         if parts.username is not None:
             kwargs["auth"] = (unquote(parts.username), unquote(parts.password or ""))
             url = parts._replace(netloc=_host(parts)).geturl()
+        # A contract that reverts with OffchainLookup (EIP-3668) would choose URLs that this machine fetches.
+        self.global_ccip_read_enabled = False
         super().__init__(
             URI(url),
             request_kwargs=kwargs,
@@ -78,21 +80,29 @@ class ChainProvider(HTTPProvider):
         except requests.RequestException as error:
             failure = self._unreachable(error)
         except (BadResponseFormat, ValueError, TypeError):
-            failure = ChainUnreachable(
-                f"{self.shown_url} answered {method}, but not in JSON-RPC.",
-                hint="Check that the address is that of a node's JSON-RPC interface.",
-                url=self.shown_url,
-            )
+            failure = self._misunderstood(method)
         # Outside the handlers, so that no traceback shows the address that requests puts in its messages.
         raise failure
 
     def make_batch_request(self, batch_requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse] | RPCResponse:
-        """Send a batch; ChainUnreachable when there is no answer."""
+        """Send a batch; ChainUnreachable when there is no JSON-RPC answer."""
         try:
-            return super().make_batch_request(batch_requests)
+            answers = super().make_batch_request(batch_requests)
+            if not isinstance(answers, list) or all(isinstance(answer["id"], int) for answer in answers):
+                return answers
+            failure = self._misunderstood("a batch")
         except requests.RequestException as error:
             failure = self._unreachable(error)
+        except (BadResponseFormat, AttributeError, KeyError, ValueError, TypeError):
+            failure = self._misunderstood("a batch")
         raise failure
+
+    def _misunderstood(self, asked: str) -> ChainUnreachable:
+        return ChainUnreachable(
+            f"{self.shown_url} answered {asked}, but not in JSON-RPC.",
+            hint="Check that the address is that of a node's JSON-RPC interface.",
+            url=self.shown_url,
+        )
 
     def _unreachable(self, error: requests.RequestException) -> ChainUnreachable:
         if error.response is not None:
@@ -181,6 +191,18 @@ def is_development_chain(w3: Web3) -> bool:
     if isinstance(provider, ChainProvider):
         provider.is_development = answer
     return answer
+
+
+_BUSY_CODES = (-32005, -32029, 429)
+_BUSY_WORDS = ("rate limit", "too many requests", "request count exceeded", "capacity")
+
+
+def raise_if_busy(error: Web3RPCError) -> None:
+    """Raise ChainUnreachable if a node answered a call only that it had no time: of the contract this says nothing."""
+    told: Any = (error.rpc_response or {}).get("error")
+    code, words = told.get("code") if isinstance(told, dict) else None, node_message(error)
+    if code in _BUSY_CODES or any(part in words.lower() for part in _BUSY_WORDS):
+        raise ChainUnreachable(f"The node limits requests: {words}.", hint="It is asked again later.") from error
 
 
 def node_message(error: Web3RPCError) -> str:

@@ -1,13 +1,13 @@
-"""Cursors of lists: the sort key of the last entry, opaque to who passes it on."""
+"""Lists in pages: statements that are built once, and cursors that hold the sort key of a page's last entry."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, bindparam, func, select, tuple_
 
 from aggregator.errors import InvalidInput
 from market.indexer.views import Page, View
@@ -15,6 +15,7 @@ from market.indexer.views import Page, View
 LARGEST_PAGE = 200
 Item = TypeVar("Item", bound=View)
 Key = tuple[int | str, ...]
+_LIMIT = bindparam("page_limit", type_=BigInteger())
 
 
 def encode_cursor(key: Sequence[int | str]) -> str:
@@ -41,34 +42,81 @@ def decode_cursor(cursor: str, kinds: Sequence[type]) -> Key:
     return tuple(key)
 
 
-def page(
-    connection: Connection,
-    query: Select[Any],
-    make: Callable[[Sequence[Any]], Sequence[Item]],
-    *,
-    by: Sequence[ColumnElement[Any]],
-    descending: bool,
-    cursor: str | None,
-    limit: int,
-) -> Page[Item]:
-    """Return a page of a query's rows in the order of ``by``, which no two rows share.
+class Listing:
+    """A list: the rows of a query in an order that no two of them share.
 
-    Raises
-    ------
-    InvalidInput
-        If the cursor is not one of this list, or the limit not 1 to 200.
+    Parameters
+    ----------
+    query
+        What is listed; may have parameters.
+    by
+        The columns of the order.
+    descending
+        Whether the greatest come first.
+    counted
+        As many rows, where they can be counted without the query's joins.
 
     """
-    if not 1 <= limit <= LARGEST_PAGE:
-        raise InvalidInput(f"a page has 1 to {LARGEST_PAGE} entries, not {limit}")
-    total = connection.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
-    columns = [column.label(f"key_{place}") for place, column in enumerate(by)]
-    part = query.add_columns(*columns)
-    if cursor is not None:
-        after = tuple_(*decode_cursor(cursor, [column.type.python_type for column in by]))
-        part = part.where(tuple_(*by) < after if descending else tuple_(*by) > after)
-    part = part.order_by(*(column.desc() if descending else column.asc() for column in by)).limit(limit + 1)
-    rows = connection.execute(part).all()
-    shown = rows[:limit]
-    key = [getattr(shown[-1], column.name) for column in columns] if len(rows) > limit else None
-    return Page(items=tuple(make(shown)), next=None if key is None else encode_cursor(key), total=total)
+
+    def __init__(
+        self,
+        query: Select[Any],
+        by: Sequence[ColumnElement[Any]],
+        *,
+        descending: bool,
+        counted: Select[Any] | None = None,
+    ) -> None:
+        self._kinds = [column.type.python_type for column in by]
+        keys = [bindparam(f"key_{place}", type_=column.type) for place, column in enumerate(by)]
+        columns = [column.label(f"key_{place}") for place, column in enumerate(by)]
+        self._keys = [column.name for column in columns]
+        order = [column.desc() if descending else column.asc() for column in by]
+        rows = query.order_by(None) if counted is None else counted
+        self._count = select(func.count()).select_from(rows.subquery())
+        self._first = query.add_columns(*columns).order_by(*order).limit(_LIMIT)
+        beyond = tuple_(*by) < tuple_(*keys) if descending else tuple_(*by) > tuple_(*keys)
+        self._after = self._first.where(beyond)
+
+    def page(
+        self,
+        connection: Connection,
+        make: Callable[[Sequence[Any]], Sequence[Item]],
+        values: Mapping[str, object],
+        *,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[Item]:
+        """Return a page.
+
+        Parameters
+        ----------
+        connection
+            In a transaction that sees one state.
+        make
+            Called with the page's rows.
+        values
+            Of the query's parameters.
+        cursor
+            Where the page before ended; None for the first.
+        limit
+            Entries of a page, 1 to 200.
+
+        Raises
+        ------
+        InvalidInput
+            If the cursor is not one of this list, or the limit not 1 to 200.
+
+        """
+        if not 1 <= limit <= LARGEST_PAGE:
+            raise InvalidInput(f"a page has 1 to {LARGEST_PAGE} entries, not {limit}")
+        given = {**values, _LIMIT.key: limit + 1}
+        if cursor is None:
+            rows = connection.execute(self._first, given).all()
+        else:
+            key = decode_cursor(cursor, self._kinds)
+            rows = connection.execute(self._after, {**given, **dict(zip(self._keys, key, strict=True))}).all()
+        whole = cursor is None and len(rows) <= limit
+        total = len(rows) if whole else int(connection.execute(self._count, given).scalar_one())
+        shown = rows[:limit]
+        last = encode_cursor([getattr(shown[-1], name) for name in self._keys]) if len(rows) > limit else None
+        return Page(items=tuple(make(shown)), next=last, total=total)

@@ -17,6 +17,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30
 _LOCK = 0x6772616D  # of PostgreSQL's advisory locks: "gram"
 _WRITES = "gramercy_writes"
+_POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 56}
+"""More connections than a server has threads: who waits to write never keeps others from reading."""
 
 
 def open_index(url: str, *, revision: str = "head") -> Engine:
@@ -67,7 +69,7 @@ def _engine(url: str) -> Engine:
     if backend == "sqlite":
         return _sqlite(url)
     if backend == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, **_POOL)
     raise ConfigError(f"{backend} is no database for the index", hint="SQLite and PostgreSQL are")
 
 
@@ -76,7 +78,7 @@ def _sqlite(url: str) -> Engine:
     if not database or database == ":memory:":
         raise ConfigError("the index needs a file", hint="give sqlite:////path/to/index.db")
     Path(database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **_POOL)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:

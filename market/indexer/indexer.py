@@ -7,6 +7,7 @@ where it was. What a reorganisation took back is found by the hashes of blocks o
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +36,10 @@ POLL_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 PATIENCE_SECONDS = 60.0
 """How long a node may be behind what was read before its chain is believed to have become shorter."""
+LONGEST_FAILURE = 300
+"""Characters of a failure that are told: a node's words are anybody's."""
 _SEARCH = 32
+_LOG = logging.getLogger("gramercy.indexer")
 
 
 class Indexer:
@@ -90,8 +94,7 @@ class Indexer:
         try:
             more = self._step()
         except ChainError as error:
-            self._failing_since = self._failing_since or self._clock()
-            self._book.polled({"failure": error.message, "failing_since": self._failing_since, "caught_up": False})
+            self._fail(error.message)
             raise
         except Overtaken:
             return True
@@ -108,12 +111,22 @@ class Indexer:
                 pause = poll_seconds
             except (ChainError, DBAPIError):  # a database that is locked, full or restarted comes back, too
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            except Exception as error:  # whatever a chain or a contract on it can say, nobody restarts this thread
+                _LOG.exception("a step of the index failed")
+                with contextlib.suppress(DBAPIError):
+                    self._fail(f"the index cannot go on: {type(error).__name__}")
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             stop.wait(pause)
 
     def catch_up(self) -> None:
         """Read until nothing is left; errors as for :meth:`step`."""
         while self.step():
             pass
+
+    def _fail(self, words: str) -> None:
+        self._failing_since = self._failing_since or self._clock()
+        told = words[:LONGEST_FAILURE]
+        self._book.polled({"failure": told, "failing_since": self._failing_since, "caught_up": False})
 
     # -- steps ------------------------------------------------------------------------------------------------------
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import MappingProxyType
 
-from sqlalchemy import Connection, Engine, Table, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, delete, insert, literal, select, update
 
 from market.domain import Address
 from market.errors import NotFound
 from market.indexer import read_jobs, read_markets, read_rounds, schema
 from market.indexer.database import reading, writing
 from market.indexer.read_jobs import Sort
-from market.indexer.reading import Scope, open_scope, require_job, require_round
+from market.indexer.reading import JOB, MARKET, ROUND, Scope, of_round, open_scope, require_job, require_round
 from market.indexer.verifiers import names_words
 from market.indexer.views import (
     Account,
@@ -38,6 +39,26 @@ from market.indexer.views import (
 PAGE = 50
 LONGEST_NAME = 200
 _NO_EXPLORERS: Mapping[int, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What is new since a version of the index.
+
+    Attributes
+    ----------
+    version
+        The version now.
+    times
+        Chain time of each market's newest block; 0 before the first.
+    changes
+        What changed, oldest first; None where that is not on record any more.
+
+    """
+
+    version: int
+    times: Mapping[tuple[int, Address], int]
+    changes: tuple[Change, ...] | None
 
 
 class Reader:
@@ -92,6 +113,20 @@ class Reader:
         with self._engine.connect() as connection:
             return read_markets.list_changes(connection, since, limit)
 
+    def since(self, version: int) -> Since:
+        """Return what is new since a version."""
+        with self._engine.connect() as connection:
+            return Since(
+                version=read_markets.index_version(connection),
+                times=read_markets.chain_times(connection),
+                changes=read_markets.all_changes(connection, version),
+            )
+
+    def next_time(self, chain_id: int, market: Address, job_id: int, after: int) -> int | None:
+        """Return the first chain time after a given one at which a job's phases change by themselves."""
+        with self._scope(chain_id, market) as scope:
+            return read_jobs.next_time(scope, job_id, after)
+
     def markets(self) -> tuple[Market, ...]:
         """Return all markets."""
         with self._engine.connect() as connection:
@@ -116,10 +151,20 @@ class Reader:
         limit: int = PAGE,
     ) -> Page[JobSummary]:
         """Return jobs, of all markets unless one is named."""
-        conditions = read_jobs.job_conditions(chain_id, market, owner, trainer, query)
-        order = {"status": status, "sort": sort, "now": self._now}
         with self._engine.connect() as connection:
-            return read_jobs.list_jobs(connection, conditions, **order, cursor=cursor, limit=limit)  # type: ignore[arg-type]
+            return read_jobs.list_jobs(
+                connection,
+                chain_id=chain_id,
+                market=market,
+                owner=owner,
+                trainer=trainer,
+                status=status,
+                query=query,
+                sort=sort,
+                now=self._now,
+                cursor=cursor,
+                limit=limit,
+            )
 
     def job(self, chain_id: int, market: Address, job_id: int) -> JobDetail:
         """Return a job."""
@@ -220,6 +265,7 @@ class Notebook:
             self._changed(connection)
             connection.execute(delete(manifests).where(manifests.c.cid == manifest_cid))
             connection.execute(insert(manifests).values(cid=manifest_cid, name=plain))
+            self._tell(connection, schema.jobs.c.manifest_cid == manifest_cid)
 
     def record_evaluation(
         self,
@@ -268,6 +314,10 @@ class Notebook:
                 return False
             self._changed(connection)
             connection.execute(update(verifiers).where(of_verifier).values(words=words))
+            of_chain = schema.jobs.c.market_id.in_(
+                select(schema.markets.c.id).where(schema.markets.c.chain_id == chain_id)
+            )
+            self._tell(connection, and_(of_chain, schema.jobs.c.terms["verifier"].as_string() == verifier))
         return True
 
     def _of_round(
@@ -287,13 +337,21 @@ class Notebook:
             commitment = require_round(scope, job_id, number).aggregate_commitment
             if commitment is None:
                 raise NotFound(f"round {number} of job {job_id} is not settled")
-            stale = delete(table).where(scope.of(table, job_id, number))
-            connection.execute(stale if condition is None else stale.where(condition))  # type: ignore[arg-type]
+            stale = delete(table).where(of_round(table))
+            stale = stale if condition is None else stale.where(condition)  # type: ignore[arg-type]
+            connection.execute(stale, {MARKET.key: scope.id, JOB.key: job_id, ROUND.key: number})
             place = {"market_id": scope.id, "job_id": job_id, "round": number, "aggregate_commitment": commitment}
             if rows:
                 connection.execute(insert(table), [{**place, **row} for row in rows])
             told = {"market_id": scope.id, "job_id": job_id, "round": number}
             connection.execute(insert(schema.changes).values(**told, version=read_markets.index_version(connection)))
+
+    def _tell(self, connection: Connection, condition: ColumnElement[bool]) -> None:
+        """Say that the jobs that meet a condition are told differently from now on."""
+        jobs, changes = schema.jobs.c, schema.changes
+        version = literal(read_markets.index_version(connection))
+        rows = select(jobs.market_id, version, jobs.job_id).where(condition)
+        connection.execute(insert(changes).from_select(["market_id", "version", "job_id"], rows))
 
     def _changed(self, connection: Connection) -> None:
         connection.execute(update(schema.meta).values(version=schema.meta.c.version + 1))

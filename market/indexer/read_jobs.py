@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, String, and_, bindparam, exists, func, or_, select
 
 from market.domain import Address
 from market.indexer import schema
-from market.indexer.cursors import page
-from market.indexer.reading import Scope, job_query, now_of, require_job, summary_of, token_of
+from market.indexer.cursors import Listing
+from market.indexer.reading import (
+    ACCOUNT,
+    LARGEST,
+    NOW,
+    Scope,
+    in_market,
+    job_query,
+    of_job,
+    require_job,
+    summary_of,
+    token_of,
+)
 from market.indexer.standing import between_rounds, has_status
 from market.indexer.views import (
     Aggregator,
@@ -28,83 +40,99 @@ from market.indexer.wording import cid_text, hexadecimal
 
 Sort = Literal["newest", "deadline", "budget"]
 OwnerMay = Literal["extend", "stop", "close", "withdraw", "commit_reference"]
-
-
-_LARGEST, _DIGITS = (1 << 63) - 1, 30
+_DIGITS = 30
 
 
 def list_jobs(
     connection: Connection,
-    conditions: Sequence[ColumnElement[bool]],
     *,
+    chain_id: int | None,
+    market: Address | None,
+    owner: Address | None,
+    trainer: Address | None,
     status: JobStatus | None,
+    query: str | None,
     sort: Sort,
     now: int | None,
     cursor: str | None,
     limit: int,
 ) -> Page[JobSummary]:
-    """Return jobs that meet all conditions."""
-    jobs = schema.jobs.c
-    query = job_query().where(*conditions)
-    if status is not None:
-        query = query.where(has_status(status, now_of(now)))
-    first = {"newest": jobs.created, "deadline": jobs.deadline, "budget": jobs.budget_key}[sort]
-    return page(
-        connection,
-        query,
-        lambda rows: [summary_of(row, now) for row in rows],
-        by=(first, jobs.market_id, jobs.job_id),
-        descending=sort != "deadline",
-        cursor=cursor,
-        limit=limit,
+    """Return jobs that meet all conditions; ``query`` is looked for in names and owners, or is a job's number."""
+    words = (query or "").strip()
+    number = min(int(words[:_DIGITS]), LARGEST) if words.isascii() and words.isdigit() else None
+    given = {
+        "chain": chain_id,
+        "address": market,
+        "owner": owner,
+        "trainer": trainer,
+        "number": number,
+        "words": f"%{_escaped(words)}%" if words else None,
+    }
+    values = {name: value for name, value in given.items() if value is not None}
+    listing = _jobs_listed(frozenset(values), status, sort, of_head=now is None)
+    values = values if now is None else {**values, NOW.key: now}
+    return listing.page(
+        connection, lambda rows: [summary_of(row, now) for row in rows], values, cursor=cursor, limit=limit
     )
 
 
-def job_conditions(
-    chain_id: int | None,
-    market: Address | None,
-    owner: Address | None,
-    trainer: Address | None,
-    query: str | None,
-) -> list[ColumnElement[bool]]:
-    """Return the conditions of a list of jobs; ``query`` is looked for in names and owners, or is a job's number."""
-    jobs, markets, members = schema.jobs.c, schema.markets.c, schema.members.c
-    found: list[ColumnElement[bool]] = []
-    if chain_id is not None:
-        found.append(markets.chain_id == chain_id)
-    if market is not None:
-        found.append(markets.address == market)
-    if owner is not None:
-        found.append(jobs.owner == owner)
-    if trainer is not None:
-        joined = and_(members.market_id == jobs.market_id, members.job_id == jobs.job_id, members.trainer == trainer)
-        found.append(exists().where(joined))
-    words = (query or "").strip()
-    if words:
-        named = schema.manifests.c.name.icontains(words, autoescape=True)
-        if words.isascii() and words.isdigit():
-            numbered = jobs.job_id == min(int(words[:_DIGITS]), _LARGEST)
-            found.append(or_(named, numbered))
-        else:
-            found.append(or_(named, func.lower(jobs.owner).contains(words.lower(), autoescape=True)))
-    return found
+_ESCAPE = "/"
+
+
+def _escaped(words: str) -> str:
+    for sign in (_ESCAPE, "%", "_"):
+        words = words.replace(sign, _ESCAPE + sign)
+    return words
+
+
+@lru_cache(maxsize=512)
+def _jobs_listed(given: frozenset[str], status: JobStatus | None, sort: Sort, *, of_head: bool) -> Listing:
+    """Return a list of jobs with parameters of the names given."""
+    jobs, members, head = schema.jobs.c, schema.members.c, schema.markets.c
+    joined = and_(members.market_id == jobs.market_id, members.job_id == jobs.job_id)
+    words, number = func.lower(bindparam("words", type_=String())), bindparam("number", type_=BigInteger())
+    named = func.lower(schema.manifests.c.name).like(words, escape=_ESCAPE)
+    numbered = jobs.job_id == number
+    of_owner = func.lower(jobs.owner).like(words, escape=_ESCAPE)
+    conditions: dict[str, ColumnElement[bool]] = {
+        "chain": head.chain_id == bindparam("chain", type_=BigInteger()),
+        "address": head.address == bindparam("address", type_=String()),
+        "owner": jobs.owner == bindparam("owner", type_=String()),
+        "trainer": exists().where(joined, members.trainer == bindparam("trainer", type_=String())),
+        "words": or_(named, numbered if "number" in given else of_owner),
+    }
+    query = job_query().where(*(condition for name, condition in conditions.items() if name in given))
+    if status is not None:
+        query = query.where(has_status(status, head.head_timestamp if of_head else NOW))
+    first = {"newest": jobs.created, "deadline": jobs.deadline, "budget": jobs.budget_key}[sort]
+    return Listing(query, (first, jobs.market_id, jobs.job_id), descending=sort != "deadline")
+
+
+def _aggregators() -> Select[Any]:
+    settlers, balances = schema.aggregators, schema.balances
+    free = and_(
+        in_market(balances),
+        balances.c.token == bindparam("token", type_=String()),
+        balances.c.account == settlers.c.address,
+    )
+    query = select(settlers, balances.c.amount).outerjoin(balances, free)
+    return query.where(of_job(settlers)).order_by(settlers.c.place)
+
+
+_AGGREGATORS = _aggregators()
+_NAMINGS = select(schema.namings).where(of_job(schema.namings)).order_by(schema.namings.c.trainer)
+_FREE = select(schema.balances.c.amount).where(
+    in_market(schema.balances),
+    schema.balances.c.token == bindparam("token", type_=String()),
+    schema.balances.c.account == ACCOUNT,
+)
 
 
 def job_detail(scope: Scope, job_id: int) -> JobDetail:
     """Return a job with its terms and accounts."""
     row = require_job(scope, job_id)
-    settlers, namings, balances = schema.aggregators, schema.namings, schema.balances
-    free = and_(
-        balances.c.market_id == scope.id, balances.c.token == row.token, balances.c.account == settlers.c.address
-    )
-    query = (
-        select(settlers, balances.c.amount)
-        .outerjoin(balances, free)
-        .where(scope.of(settlers, job_id))
-        .order_by(settlers.c.place)
-    )
     named: dict[Address, list[Address]] = defaultdict(list)
-    for naming in scope.all(select(namings).where(scope.of(namings, job_id)).order_by(namings.c.trainer)):
+    for naming in scope.all(_NAMINGS, of_job=job_id):
         named[naming.aggregator].append(naming.trainer)
     aggregators = tuple(
         Aggregator(
@@ -115,10 +143,9 @@ def job_detail(scope: Scope, job_id: int) -> JobDetail:
             held=int(each.held),
             dismissed=each.dismissed,
         )
-        for each in scope.all(query)
+        for each in scope.all(_AGGREGATORS, of_job=job_id, token=row.token)
     )
-    of_owner = and_(balances.c.market_id == scope.id, balances.c.token == row.token, balances.c.account == row.owner)
-    owner_free = int(getattr(scope.first(select(balances.c.amount).where(of_owner)), "amount", 0))
+    owner_free = int(getattr(scope.first(_FREE, token=row.token, account=row.owner), "amount", 0))
     return JobDetail(
         summary=summary_of(row, scope.now),
         terms=terms_of(row),
@@ -140,6 +167,17 @@ def terms_of(row: Any, budget: str | None = None) -> Terms:
     return Terms(**{**row.terms, **changes})
 
 
+_TIMES = select(*(schema.jobs.c[name] for name in ("commit_end", "settle_end", "challenge_end", "deadline"))).where(
+    of_job(schema.jobs)
+)
+
+
+def next_time(scope: Scope, job_id: int, after: int) -> int | None:
+    """Return the first chain time after a given one at which a job's phases change by themselves."""
+    row = scope.first(_TIMES, of_job=job_id)
+    return None if row is None else min((time for time in row if time is not None and time > after), default=None)
+
+
 def _owner_may(row: Any, now: int, free: int) -> tuple[OwnerMay, ...]:
     between = not row.closed and between_rounds(row, now)
     allowed: dict[OwnerMay, bool] = {
@@ -152,31 +190,39 @@ def _owner_may(row: Any, now: int, free: int) -> tuple[OwnerMay, ...]:
     return tuple(name for name, may in allowed.items() if may)
 
 
-def list_trainers(scope: Scope, job_id: int, cursor: str | None, limit: int) -> Page[TrainerOfJob]:
-    """Return a job's trainers in the order in which they first joined."""
-    require_job(scope, job_id)
+def _members() -> Listing:
     members, namings = schema.members, schema.namings
     same = and_(
         namings.c.market_id == members.c.market_id,
         namings.c.job_id == members.c.job_id,
         namings.c.trainer == members.c.trainer,
     )
-    query = select(members, namings.c.aggregator).outerjoin(namings, same).where(scope.of(members, job_id))
+    query = select(members, namings.c.aggregator).outerjoin(namings, same).where(of_job(members))
+    return Listing(query, (members.c.place,), descending=False)
+
+
+_MEMBERS = _members()
+
+
+def list_trainers(scope: Scope, job_id: int, cursor: str | None, limit: int) -> Page[TrainerOfJob]:
+    """Return a job's trainers in the order in which they first joined."""
 
     def make(rows: Sequence[Any]) -> list[TrainerOfJob]:
-        updates = schema.updates.c
-        trainers = [row.trainer for row in rows]
-        claimable = _claimable(scope, and_(updates.job_id == job_id, updates.trainer.in_(trainers)))
+        claimable = _claimable(scope, _CLAIMABLE_OF_JOB, of_job=job_id)
         return [_trainer(row, claimable[row.job_id, row.trainer]) for row in rows]
 
-    return page(scope.connection, query, make, by=(members.c.place,), descending=False, cursor=cursor, limit=limit)
+    if not 0 < job_id <= LARGEST:
+        require_job(scope, job_id)
+    found = _MEMBERS.page(scope.connection, make, scope.values({"of_job": job_id}), cursor=cursor, limit=limit)
+    if not found.items:
+        require_job(scope, job_id)
+    return found
 
 
 _OF_MEMBER = ("trainer", "stake", "joined", "left", "committed", "accepted", "slashed", "paid")
 
 
-def list_jobs_of_trainer(scope: Scope, trainer: Address, cursor: str | None, limit: int) -> Page[JobOfTrainer]:
-    """Return the jobs that an account trains or trained, newest first."""
+def _trained() -> Listing:
     jobs, members, namings = schema.jobs, schema.members, schema.namings
     in_job = and_(members.c.market_id == jobs.c.market_id, members.c.job_id == jobs.c.job_id)
     same = and_(namings.c.market_id == jobs.c.market_id, namings.c.job_id == jobs.c.job_id)
@@ -184,34 +230,45 @@ def list_jobs_of_trainer(scope: Scope, trainer: Address, cursor: str | None, lim
         job_query()
         .join(members, in_job)
         .outerjoin(namings, and_(same, namings.c.trainer == members.c.trainer))
-        .where(scope.of(members), members.c.trainer == trainer)
+        .where(in_market(members), members.c.trainer == ACCOUNT)
         .add_columns(*(members.c[name] for name in _OF_MEMBER), namings.c.aggregator)
     )
+    return Listing(query, (jobs.c.created, jobs.c.job_id), descending=True)
+
+
+_TRAINED = _trained()
+
+
+def list_jobs_of_trainer(scope: Scope, trainer: Address, cursor: str | None, limit: int) -> Page[JobOfTrainer]:
+    """Return the jobs that an account trains or trained, newest first."""
 
     def make(rows: Sequence[Any]) -> list[JobOfTrainer]:
-        updates = schema.updates.c
-        wanted = and_(updates.trainer == trainer, updates.job_id.in_([row.job_id for row in rows]))
-        claimable = _claimable(scope, wanted)
+        claimable = _claimable(scope, _CLAIMABLE_BY, account=trainer)
         return [
             JobOfTrainer(job=summary_of(row, scope.now), trainer=_trainer(row, claimable[row.job_id, trainer]))
             for row in rows
         ]
 
-    by = (jobs.c.created, jobs.c.job_id)
-    return page(scope.connection, query, make, by=by, descending=True, cursor=cursor, limit=limit)
+    return _TRAINED.page(scope.connection, make, scope.values({"account": trainer}), cursor=cursor, limit=limit)
 
 
-def _claimable(scope: Scope, wanted: ColumnElement[bool]) -> dict[tuple[int, Address], dict[int, int]]:
-    """Return what can be claimed by now: amounts by round, by job and trainer."""
-    updates = schema.updates
-    columns = updates.c
-    query = (
+def _claimable_query(condition: ColumnElement[bool]) -> Select[Any]:
+    columns = schema.updates.c
+    return (
         select(columns.job_id, columns.trainer, columns.round, columns.payout)
-        .where(columns.market_id == scope.id, columns.payable_from <= scope.now, wanted)
+        .where(in_market(schema.updates), columns.payable_from <= NOW, condition)
         .order_by(columns.job_id, columns.round)
     )
+
+
+_CLAIMABLE_OF_JOB = _claimable_query(of_job(schema.updates))
+_CLAIMABLE_BY = _claimable_query(schema.updates.c.trainer == ACCOUNT)
+
+
+def _claimable(scope: Scope, query: Select[Any], **values: object) -> Mapping[tuple[int, Address], dict[int, int]]:
+    """Return what can be claimed by now: amounts by round, by job and trainer."""
     found: dict[tuple[int, Address], dict[int, int]] = defaultdict(dict)
-    for row in scope.all(query):
+    for row in scope.all(query, **values):
         found[row.job_id, row.trainer][row.round] = int(row.payout)
     return found
 
@@ -232,23 +289,25 @@ def _trainer(row: Any, claimable: dict[int, int]) -> TrainerOfJob:
     )
 
 
+_SETTLED = select(schema.rounds.c.number).where(
+    of_job(schema.rounds), schema.rounds.c.challenge_end.is_not(None), schema.rounds.c.overturned_by.is_(None)
+)
+_SETTLED_IN_ORDER = _SETTLED.order_by(schema.rounds.c.number)
+_EVERYBODY = select(schema.members.c.trainer).where(of_job(schema.members)).order_by(schema.members.c.place)
+_FIGURES = select(*(schema.updates.c[name] for name in ("trainer", "round", "score", "payout"))).where(
+    of_job(schema.updates), schema.updates.c.round.in_(_SETTLED), schema.updates.c.included.is_(True)
+)
+
+
 def contributions_of(scope: Scope, job_id: int) -> Contributions:
     """Return scores and payouts by trainer and round, of the rounds whose settlement stands."""
     require_job(scope, job_id)
-    rounds, updates, members = schema.rounds, schema.updates, schema.members
-    settled = select(rounds.c.number).where(
-        scope.of(rounds, job_id), rounds.c.challenge_end.is_not(None), rounds.c.overturned_by.is_(None)
-    )
-    numbers = tuple(row.number for row in scope.all(settled.order_by(rounds.c.number)))
-    everybody = select(members.c.trainer).where(scope.of(members, job_id)).order_by(members.c.place)
-    trainers = tuple(row.trainer for row in scope.all(everybody))
-    figures = select(updates.c.trainer, updates.c.round, updates.c.score, updates.c.payout).where(
-        scope.of(updates, job_id), updates.c.round.in_(settled), updates.c.included.is_(True)
-    )
+    numbers = tuple(row.number for row in scope.all(_SETTLED_IN_ORDER, of_job=job_id))
+    trainers = tuple(row.trainer for row in scope.all(_EVERYBODY, of_job=job_id))
     scores: dict[tuple[Address, int], int] = {}
     payouts: dict[tuple[Address, int], int] = {}
     sums: dict[int, int] = defaultdict(int)
-    for row in scope.all(figures):
+    for row in scope.all(_FIGURES, of_job=job_id):
         payouts[row.trainer, row.round] = int(row.payout)
         if row.score is not None:
             scores[row.trainer, row.round] = int(row.score)

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from eth_hash.auto import keccak
-from sqlalchemy import and_, select
+from sqlalchemy import BigInteger, Select, String, and_, bindparam, select
 
 from aggregator.errors import InvalidInput
 from aggregator.products import Layout, Products, unpack_products
 from aggregator.proofs import Statement
 from market.errors import NotFound
 from market.indexer import schema
-from market.indexer.cursors import page
+from market.indexer.cursors import Listing
 from market.indexer.decoding import recorded_statement
 from market.indexer.read_jobs import terms_of
-from market.indexer.reading import Scope, require_job, require_round
+from market.indexer.reading import LARGEST, ROUND, Scope, of_job, of_round, require_job, require_round
 from market.indexer.standing import phase_of
 from market.indexer.views import (
     Evidence,
@@ -32,30 +32,43 @@ from market.indexer.views import (
 from market.indexer.wording import cid_text, hexadecimal
 
 _WEIGHT_BITS = 32
+_ROUNDS = Listing(select(schema.rounds).where(of_job(schema.rounds)), (schema.rounds.c.number,), descending=True)
 
 
 def list_rounds(scope: Scope, job_id: int, cursor: str | None, limit: int) -> Page[RoundSummary]:
     """Return a job's rounds, newest first."""
-    require_job(scope, job_id)
-    rounds = schema.rounds
 
     def make(rows: Sequence[Any]) -> list[RoundSummary]:
         evaluated = _evaluations(scope, job_id, rows)
         return [_summary(scope, row, evaluated.get(row.number)) for row in rows]
 
-    query = select(rounds).where(scope.of(rounds, job_id))
-    by = (rounds.c.number,)
-    return page(scope.connection, query, make, by=by, descending=True, cursor=cursor, limit=limit)
+    if not 0 < job_id <= LARGEST:
+        require_job(scope, job_id)
+    found = _ROUNDS.page(scope.connection, make, scope.values({"of_job": job_id}), cursor=cursor, limit=limit)
+    if not found.items:
+        require_job(scope, job_id)
+    return found
+
+
+_EVALUATIONS = (
+    select(schema.evaluations)
+    .where(
+        of_job(schema.evaluations),
+        schema.evaluations.c.round.between(
+            bindparam("oldest", type_=BigInteger()), bindparam("newest", type_=BigInteger())
+        ),
+    )
+    .order_by(schema.evaluations.c.by.desc())
+)
 
 
 def _evaluations(scope: Scope, job_id: int, rows: Sequence[Any]) -> dict[int, Any]:
     """Return one evaluation a round, of the aggregate that is on record now."""
-    evaluations = schema.evaluations
-    of_rounds = evaluations.c.round.in_([row.number for row in rows])
-    query = select(evaluations).where(scope.of(evaluations, job_id), of_rounds)
     aggregates = {row.number: row.aggregate_commitment for row in rows}
-    told = scope.all(query.order_by(evaluations.c.by.desc()))
-    return {each.round: each for each in told if each.aggregate_commitment == aggregates[each.round]}
+    if not aggregates:
+        return {}
+    told = scope.all(_EVALUATIONS, of_job=job_id, oldest=min(aggregates), newest=max(aggregates))
+    return {each.round: each for each in told if each.aggregate_commitment == aggregates.get(each.round)}
 
 
 def _summary(scope: Scope, row: Any, evaluated: Any) -> RoundSummary:
@@ -79,22 +92,26 @@ def _summary(scope: Scope, row: Any, evaluated: Any) -> RoundSummary:
     )
 
 
+_UPDATES = select(schema.updates).where(of_round(schema.updates)).order_by(schema.updates.c.place)
+_NOTES = select(schema.notes).where(of_round(schema.notes))
+_SETTLEMENTS = select(schema.settlements).where(of_round(schema.settlements)).order_by(schema.settlements.c.place)
+
+
 def round_detail(scope: Scope, job_id: int, number: int) -> RoundDetail:
     """Return a round with every commitment and settlement."""
     row = require_round(scope, job_id, number)
-    updates, settlements, notes = schema.updates, schema.settlements, schema.notes
-    query = select(updates).where(scope.of(updates, job_id, number)).order_by(updates.c.place)
-    told = scope.all(select(notes).where(scope.of(notes, job_id, number)))
+    told = scope.all(_NOTES, of_job=job_id, of_round=number)
     reasons = {note.trainer: note.reason for note in told if note.aggregate_commitment == row.aggregate_commitment}
-    of_round = select(settlements).where(scope.of(settlements, job_id, number)).order_by(settlements.c.place)
-    everything = scope.all(of_round)
+    everything = scope.all(_SETTLEMENTS, of_job=job_id, of_round=number)
     standing = [_settlement(each) for each in everything if each.stands]
     return RoundDetail(
         summary=_summary(scope, row, _evaluations(scope, job_id, [row]).get(number)),
         scale_exponent=row.scale_exponent,
         reference_cid=None if row.reference_cid is None else cid_text(row.reference_cid),
         reference_commitment=None if row.reference_commitment is None else hexadecimal(row.reference_commitment),
-        updates=tuple(_update(each, reasons.get(each.trainer)) for each in scope.all(query)),
+        updates=tuple(
+            _update(each, reasons.get(each.trainer)) for each in scope.all(_UPDATES, of_job=job_id, of_round=number)
+        ),
         settlement=standing[0] if standing else None,
         replaced=tuple(_settlement(each) for each in everything if not each.stands),
         overturned_by=row.overturned_by,
@@ -146,14 +163,18 @@ def _settlement(row: Any) -> SettlementView:
     )
 
 
+_WORDS = select(schema.verifiers.c.words).where(
+    schema.verifiers.c.chain_id == bindparam("chain", type_=BigInteger()),
+    schema.verifiers.c.address == bindparam("verifier", type_=String()),
+)
+
+
 def evidence_of(scope: Scope, job_id: int, number: int) -> Evidence:
     """Return the log of the settlement on record, and what its claims follow from."""
-    job, row = require_job(scope, job_id), require_round(scope, job_id, number)
+    row, job = require_round(scope, job_id, number), require_job(scope, job_id)
     log, statement = _recorded(scope, job_id, number)
     verifier = job.terms["verifier"]
-    verifiers = schema.verifiers.c
-    wanted = and_(verifiers.chain_id == scope.market.chain_id, verifiers.address == verifier)
-    known = scope.first(select(verifiers.words).where(wanted))
+    known = scope.first(_WORDS, chain=scope.market.chain_id, verifier=verifier)
     carried = statement.witness.carried
     if any(statement.memory_digest) and keccak(carried) != statement.memory_digest:
         carried = b""  # whatever a verifier lets pass
@@ -170,20 +191,26 @@ def evidence_of(scope: Scope, job_id: int, number: int) -> Evidence:
     )
 
 
-def _recorded(scope: Scope, job_id: int, number: int) -> tuple[RawLog, Statement]:
+def _recorded_query() -> Select[Any]:
     settlements, events, blocks = schema.settlements, schema.events, schema.blocks
     same = and_(
         events.c.market_id == settlements.c.market_id,
         events.c.block == settlements.c.block,
         events.c.log_index == settlements.c.log_index,
     )
-    query = (
+    return (
         select(events, blocks.c.hash)
         .join(settlements, same)
         .join(blocks, and_(blocks.c.market_id == events.c.market_id, blocks.c.number == events.c.block))
-        .where(scope.of(settlements, job_id, number), settlements.c.stands.is_(True))
+        .where(of_round(settlements), settlements.c.stands.is_(True))
     )
-    row = scope.first(query)
+
+
+_RECORDED = _recorded_query()
+
+
+def _recorded(scope: Scope, job_id: int, number: int) -> tuple[RawLog, Statement]:
+    row = scope.first(_RECORDED, of_job=job_id, of_round=number)
     if row is None:
         raise NotFound(f"round {number} of job {job_id} is not settled")
     words = [bytes(row.topics[start : start + 32]) for start in range(0, len(row.topics), 32)]
@@ -197,6 +224,13 @@ def _recorded(scope: Scope, job_id: int, number: int) -> tuple[RawLog, Statement
         log_index=row.log_index,
     )
     return log, recorded_statement(row.data)
+
+
+_INCLUDED = (
+    select(schema.updates.c.trainer)
+    .where(of_round(schema.updates), schema.updates.c.included.is_(True))
+    .order_by(schema.updates.c.place)
+)
 
 
 def similarity_of(scope: Scope, job_id: int, number: int) -> Similarity:
@@ -217,9 +251,7 @@ def similarity_of(scope: Scope, job_id: int, number: int) -> Similarity:
     except InvalidInput as error:
         raise NotFound(f"round {number} of job {job_id} has no matrix: {error.message}") from None
     rows = layout.updates + layout.reference + layout.previous
-    updates = schema.updates.c
-    included = and_(scope.of(schema.updates, job_id, number), updates.included.is_(True))
-    labels = [each.trainer for each in scope.all(select(updates.trainer).where(included).order_by(updates.place))]
+    labels = [each.trainer for each in scope.all(_INCLUDED, of_job=job_id, of_round=number)]
     labels += ["reference"] * layout.reference + ["previous"] * layout.previous
     scales = [math.ldexp(1.0, row.scale_exponent)] * rows
     if layout.previous:
@@ -231,16 +263,22 @@ def similarity_of(scope: Scope, job_id: int, number: int) -> Similarity:
     )
 
 
+_EARLIER = (
+    select(schema.rounds.c.scale_exponent)
+    .where(
+        of_job(schema.rounds),
+        schema.rounds.c.number < ROUND,
+        schema.rounds.c.challenge_end.is_not(None),
+        schema.rounds.c.overturned_by.is_(None),
+    )
+    .order_by(schema.rounds.c.number.desc())
+    .limit(1)
+)
+
+
 def _previous_exponent(scope: Scope, job_id: int, number: int) -> int:
     """Return the scale exponent of the round whose aggregate is a row of this one."""
-    rounds = schema.rounds
-    earlier = and_(
-        scope.of(rounds, job_id),
-        rounds.c.number < number,
-        rounds.c.challenge_end.is_not(None),
-        rounds.c.overturned_by.is_(None),
-    )
-    found = scope.first(select(rounds.c.scale_exponent).where(earlier).order_by(rounds.c.number.desc()))
+    found = scope.first(_EARLIER, of_job=job_id, of_round=number)
     return 0 if found is None else int(found.scale_exponent)
 
 

@@ -1,4 +1,7 @@
-"""What all queries begin with: markets and jobs by name, tokens, and the chain time that phases are told by."""
+"""What all queries begin with: markets and jobs by name, tokens, and the chain time that phases are told by.
+
+Statements are built once, with parameters: to build one takes several times as long as to run it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, String, Table, and_, bindparam, select
 
 from market.chain.tokens import COIN
 from market.domain import Address
@@ -15,7 +18,25 @@ from market.indexer import schema
 from market.indexer.standing import latest_times, status_of, used_by
 from market.indexer.views import Balance, JobSummary, Token
 
-_LARGEST = (1 << 63) - 1
+LARGEST = (1 << 63) - 1
+MARKET, JOB, ROUND, NOW = (bindparam(name, type_=BigInteger()) for name in ("in_market", "of_job", "of_round", "now"))
+ACCOUNT = bindparam("account", type_=String())
+"""Parameters of statements: :class:`Scope` gives the first and NOW, the caller what else there is."""
+
+
+def in_market(table: Table) -> ColumnElement[bool]:
+    """Return the condition that rows are of the market that is read."""
+    return table.c.market_id == MARKET
+
+
+def of_job(table: Table) -> ColumnElement[bool]:
+    """Return the condition that rows are of one job."""
+    return and_(in_market(table), table.c.job_id == JOB)
+
+
+def of_round(table: Table) -> ColumnElement[bool]:
+    """Return the condition that rows are of one round."""
+    return and_(of_job(table), (table.c.number if table is schema.rounds else table.c.round) == ROUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +52,22 @@ class Scope:
         """The market's row."""
         return int(self.market.id)
 
-    def of(self, table: Any, job_id: int | None = None, number: int | None = None) -> ColumnElement[bool]:
-        """Return the condition that rows of a table are this market's, or its job's, or its round's."""
-        conditions = [table.c.market_id == self.id]
-        if job_id is not None:
-            conditions.append(table.c.job_id == job_id)
-        if number is not None:
-            conditions.append((table.c.number if table is schema.rounds else table.c.round) == number)
-        return and_(*conditions)
+    def values(self, given: Mapping[str, object]) -> dict[str, object]:
+        """Return the values of a statement's parameters."""
+        return {MARKET.key: self.market.id, NOW.key: self.now, **given}
 
-    def all(self, query: Select[Any]) -> list[Any]:
+    def all(self, query: Select[Any], **given: object) -> list[Any]:
         """Return a query's rows."""
-        return list(self.connection.execute(query).all())
+        return list(self.connection.execute(query, self.values(given)).all())
 
-    def first(self, query: Select[Any]) -> Any:
+    def first(self, query: Select[Any], **given: object) -> Any:
         """Return a query's first row, or None."""
-        return self.connection.execute(query).first()
+        return self.connection.execute(query, self.values(given)).first()
+
+
+_MARKET_NAMED = select(schema.markets).where(
+    schema.markets.c.chain_id == bindparam("chain", type_=BigInteger()), schema.markets.c.address == ACCOUNT
+)
 
 
 def open_scope(connection: Connection, chain_id: int, market: Address, now: int | None) -> Scope:
@@ -58,22 +79,20 @@ def open_scope(connection: Connection, chain_id: int, market: Address, now: int 
         If it is not in the index.
 
     """
-    columns = schema.markets.c
     row = None
-    if 0 <= chain_id <= _LARGEST:
-        of_market = and_(columns.chain_id == chain_id, columns.address == market)
-        row = connection.execute(select(schema.markets).where(of_market)).first()
+    if 0 <= chain_id <= LARGEST:
+        row = connection.execute(_MARKET_NAMED, {"chain": chain_id, ACCOUNT.key: market}).first()
     if row is None:
         raise NotFound(f"the market {market} on chain {chain_id} is not in this index")
     return Scope(connection, row, (row.head_timestamp or 0) if now is None else now)
 
 
 def job_query() -> Select[Any]:
-    """Return jobs with what their summaries need, market, token and name beside the job's own columns."""
+    """Return jobs with what their summaries need: market, token and name beside the job's own columns but terms."""
     jobs, markets, tokens, manifests = schema.jobs, schema.markets, schema.tokens, schema.manifests
     return (
         select(
-            jobs,
+            *(column for column in jobs.c if column is not jobs.c.terms),
             markets.c.chain_id,
             markets.c.address.label("market"),
             markets.c.head_timestamp,
@@ -87,8 +106,12 @@ def job_query() -> Select[Any]:
     )
 
 
+_JOB = job_query().add_columns(schema.jobs.c.terms).where(of_job(schema.jobs))
+_ROUND = select(schema.rounds).where(of_round(schema.rounds))
+
+
 def require_job(scope: Scope, job_id: int) -> Any:
-    """Return a job's row, as of :func:`job_query`.
+    """Return a job's row, as of :func:`job_query`, with its terms.
 
     Raises
     ------
@@ -96,9 +119,7 @@ def require_job(scope: Scope, job_id: int) -> Any:
         If the market has no such job.
 
     """
-    row = None
-    if 0 < job_id <= _LARGEST:
-        row = scope.first(job_query().where(scope.of(schema.jobs, job_id)))
+    row = scope.first(_JOB, of_job=job_id) if 0 < job_id <= LARGEST else None
     if row is None:
         raise NotFound(f"the market {scope.market.address} has no job {job_id}")
     return row
@@ -113,11 +134,10 @@ def require_round(scope: Scope, job_id: int, number: int) -> Any:
         If the job has no such round, or the market no such job.
 
     """
-    require_job(scope, job_id)
-    row = None
-    if 0 < number <= _LARGEST:
-        row = scope.first(select(schema.rounds).where(scope.of(schema.rounds, job_id, number)))
+    possible = 0 < number <= LARGEST and 0 < job_id <= LARGEST
+    row = scope.first(_ROUND, of_job=job_id, of_round=number) if possible else None
     if row is None:
+        require_job(scope, job_id)
         raise NotFound(f"job {job_id} has no round {number}")
     return row
 
@@ -149,11 +169,6 @@ def summary_of(row: Any, now: int | None) -> JobSummary:
     )
 
 
-def now_of(now: int | None) -> ColumnElement[int]:
-    """Return the chain time of a job's market in a query."""
-    return schema.markets.c.head_timestamp if now is None else literal(now)
-
-
 def token_of(address: Address, symbol: str | None, decimals: int | None) -> Token:
     """Return a token; one that was not asked yet is counted in units."""
     if decimals is None:
@@ -161,10 +176,12 @@ def token_of(address: Address, symbol: str | None, decimals: int | None) -> Toke
     return Token(address=address, symbol=symbol or "units", decimals=decimals)
 
 
+_TOKENS = select(schema.tokens).where(schema.tokens.c.chain_id == bindparam("chain", type_=BigInteger()))
+
+
 def tokens_of(connection: Connection, chain_id: int) -> dict[Address, Token]:
     """Return the tokens of a chain."""
-    columns = schema.tokens.c
-    rows = connection.execute(select(schema.tokens).where(columns.chain_id == chain_id))
+    rows = connection.execute(_TOKENS, {"chain": chain_id})
     found = {row.address: token_of(row.address, row.symbol, row.decimals) for row in rows}
     return {COIN.address: Token(address=COIN.address, symbol=COIN.symbol, decimals=COIN.decimals), **found}
 

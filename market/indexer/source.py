@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from web3.exceptions import Web3RPCError
 from web3.types import RPCEndpoint
 
 from market.chain import tokens
 from market.chain.market import MarketClient
 from market.chain.relays import forwarder_of
+from market.chain.rpc import raise_if_busy
 from market.domain import Address
 from market.errors import ChainUnreachable, ContractRefused, NodeRefused, WrongChain
 from market.indexer.decoding import Log
@@ -149,7 +151,11 @@ class RpcSource:
         """Return what a verifier that was there by ``block`` tells of its reference string."""
         try:
             digest = self._client.srs_digest(address)
-        except (WrongChain, ContractRefused, NodeRefused):
+        except NodeRefused as refused:
+            if isinstance(refused.__cause__, Web3RPCError):
+                raise_if_busy(refused.__cause__)
+            return VerifierFacts(None, None)
+        except (WrongChain, ContractRefused):
             return VerifierFacts(None, None)
         return VerifierFacts(digest, read_verifier(self._client.w3, address, digest, block))
 
@@ -183,9 +189,14 @@ class RpcSource:
 
     def _batch(self, part: list[tuple[RPCEndpoint, list[Any]]]) -> list[Any]:
         answers: Any = self._client.w3.provider.make_batch_request(part)  # type: ignore[attr-defined]
-        if not isinstance(answers, list) or len(answers) != len(part):
-            return [self._single(*request) for request in part]  # some nodes take no batches
+        numbered = isinstance(answers, list) and all(_is_numbered(answer) for answer in answers)
+        if not numbered or len(answers) != len(part):
+            return [self._single(*request) for request in part]  # some nodes take no batches, or not now
         return list(map(_result, sorted(answers, key=lambda answer: int(answer["id"]))))
+
+
+def _is_numbered(answer: Any) -> bool:
+    return isinstance(answer, dict) and isinstance(answer.get("id"), int)
 
 
 def _result(answer: Any) -> Any:

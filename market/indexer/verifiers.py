@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from eth_hash.auto import keccak
 from hexbytes import HexBytes
 from web3 import Web3
-from web3.exceptions import BlockNotFound
+from web3.exceptions import BlockNotFound, Web3RPCError
 
 from aggregator.srs import SRS_TAG
 from market.chain.artifacts import load_artifact
-from market.chain.transactions import refusals
+from market.chain.rpc import raise_if_busy
 from market.domain import Address
-from market.errors import NodeRefused
 
 WORDS_BYTES = 18 * 32
 
@@ -30,13 +28,18 @@ def read_verifier(w3: Web3, address: Address, digest: bytes, block: int) -> byte
     Its first block is found by asking for its code, block by block in halves: nodes that keep no earlier states cannot
     tell. The words follow the creation code there, whoever sent it, and are known by their digest.
     """
-    with contextlib.suppress(NodeRefused, BlockNotFound), refusals():
+    try:
         first = _first_block(w3, address, block)
         transactions: Any = w3.eth.get_block(first, full_transactions=True)["transactions"]
-        for transaction in transactions:
-            found = _words_in(bytes(HexBytes(transaction["input"])), digest)
-            if found is not None:
-                return found
+    except Web3RPCError as error:
+        raise_if_busy(error)
+        return None
+    except BlockNotFound:
+        return None
+    for transaction in transactions:
+        found = _words_in(bytes(HexBytes(transaction["input"])), digest)
+        if found is not None:
+            return found
     return None
 
 

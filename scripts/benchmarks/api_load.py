@@ -1,7 +1,8 @@
 """How fast the API answers: mixed reads at a fixed rate over loopback, from one process to another.
 
 Requests are due at fixed times, whether or not earlier ones are answered, and latency counts from when one was due: a
-server that stalls is not asked less (no coordinated omission).
+server that stalls is not asked less (no coordinated omission). While it is asked, the server's indexer follows the
+market, where things happen to some of the jobs in every block.
 """
 
 from __future__ import annotations
@@ -20,14 +21,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, update
-
-from market.indexer import schema
-from market.indexer.database import open_index, writing
+from market.indexer.database import open_index
 from market.indexer.indexer import Indexer
 from market.indexer.queries import Reader
 from scripts.benchmarks.process import Figures
-from scripts.benchmarks.synthetic_market import play
+from scripts.benchmarks.synthetic_market import Player, play
 from scripts.benchmarks.synthetic_node import Node
 
 _CONNECTIONS = 32
@@ -43,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=int, default=20_000, help="events of the market that is read (20,000)")
     parser.add_argument("--jobs", type=int, default=200, help="its jobs (200)")
     parser.add_argument("--database", default="", help="URL of an empty database; default: SQLite in a new file")
-    parser.add_argument("--block-seconds", type=float, default=12.0, help="a block, and all is read anew (12)")
+    parser.add_argument("--block-seconds", type=float, default=12.0, help="when more happens (12)")
+    parser.add_argument("--steps", type=int, default=20, help="jobs that something happens to then (20)")
     parser.add_argument("--threads", type=int, default=0, help="cores to use (0: all)")
     parser.add_argument("--json", action="store_true", help="answer with one JSON object")
 
@@ -52,44 +51,54 @@ def run(asked: argparse.Namespace) -> Figures:
     """Make a market, index it, serve it in a process of its own, and ask."""
     with tempfile.TemporaryDirectory() as folder:
         database = asked.database or f"sqlite:///{Path(folder) / 'index.db'}"
-        node = Node()
-        play(node, events=asked.events, jobs=asked.jobs)
-        engine = open_index(database)
-        Indexer(engine, node.client()).catch_up()
-        paths = _paths(Reader(engine))
-        engine.dispose()
-        command = [sys.executable, "-m", "scripts.benchmarks.api_load", "serve", database, str(asked.block_seconds)]
+        told = {"database": database, **{name: getattr(asked, name) for name in _OF_SERVER}}
+        command = [sys.executable, "-m", "scripts.benchmarks.api_load", "serve", json.dumps(told)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 port = int(server.stdout.readline()) if server.stdout else 0
+                engine = open_index(database)
+                paths = _paths(Reader(engine))
+                engine.dispose()
                 return asyncio.run(_load(port, paths, asked.rate, asked.seconds))
             finally:
                 server.terminate()
 
 
-def serve(database: str, change_seconds: str) -> None:
-    """Serve an index on a free port, and print which; it changes as it does with new blocks."""
+_OF_SERVER = ("events", "jobs", "block_seconds", "steps")
+
+
+def serve(asked: dict[str, Any]) -> None:
+    """Make a market, and serve its index on a free port, which is printed; the market and its index go on."""
     import socket
 
     import uvicorn
 
     from market.api.app import Parts, create_app
+    from market.api.server import SWITCH_SECONDS
     from market.api.settings import Settings
 
-    engine = open_index(database)
-    threading.Thread(target=_new_blocks, args=(engine, float(change_seconds)), daemon=True).start()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    node = Node()
+    player = play(node, events=asked["events"], jobs=asked["jobs"], of=2 * asked["events"])
+    engine = open_index(asked["database"])
+    indexer = Indexer(engine, node.client())
+    indexer.catch_up()
+    following = threading.Thread(target=_follow, args=(player, indexer, asked["block_seconds"], asked["steps"]))
+    following.daemon = True
+    following.start()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         app = create_app(Settings(), Parts(Reader(engine), engine), lambda: print(port, flush=True))
         uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
 
 
-def _new_blocks(engine: Engine, seconds: float) -> None:
-    """Make everything that was answered old, again and again, as the index does when a block comes."""
+def _follow(player: Player, indexer: Indexer, seconds: float, steps: int) -> None:
+    """Let something happen to some jobs in every block, and index it."""
     while True:
         time.sleep(seconds)
-        with writing(engine).begin() as connection:
-            connection.execute(update(schema.meta).values(version=schema.meta.c.version + 1))
+        for job_id in player.rng.sample(player.open_jobs, min(steps, len(player.open_jobs))):
+            player.step(job_id)
+        indexer.catch_up()
 
 
 def _paths(reader: Reader) -> list[tuple[str, str]]:
@@ -165,9 +174,9 @@ def _quantiles(values: list[float]) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    """Run alone: ``serve DATABASE SECONDS``, or the benchmark."""
+    """Run alone: ``serve JSON``, or the benchmark."""
     if arguments[:1] == ["serve"]:
-        serve(*arguments[1:])
+        serve(json.loads(arguments[1]))
         return
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser)

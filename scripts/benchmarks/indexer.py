@@ -47,7 +47,7 @@ def run(asked: argparse.Namespace, fresh: Callable[[str, Figures], Figures]) -> 
 def measure(asked: Figures) -> Figures:
     """Play a market, then index it; playing is not on the clock."""
     node = Node()
-    events = play(node, **asked)
+    events = play(node, **asked).events
     with tempfile.TemporaryDirectory() as folder:
         engine = open_index(f"sqlite:///{folder}/index.db")
         try:

@@ -121,6 +121,16 @@ class Player:
         """Let chain time go on."""
         self.world = replace(self.world, now=self.world.now + seconds)
 
+    @property
+    def events(self) -> int:
+        """Events so far."""
+        return sum(len(block.logs) for block in self.node.blocks)
+
+    @property
+    def open_jobs(self) -> list[int]:
+        """Jobs that are not closed."""
+        return [job.job_id for job in self.world.jobs if not job.closed]
+
     def create(self) -> None:
         """Open a job."""
         number = len(self.world.jobs) + 1
@@ -348,17 +358,13 @@ class Player:
         )
 
 
-def play(node: Node, *, events: int, jobs: int, seed: int = 1, trainers: int = 8) -> int:
-    """Play ordinary jobs side by side until there are so many events; return how many there are."""
-    each = -(-events // (jobs * (2 * trainers + 3)))
+def play(node: Node, *, events: int, jobs: int, seed: int = 1, trainers: int = 8, of: int | None = None) -> Player:
+    """Play ordinary jobs side by side until there are so many events; their rounds are enough for ``of`` events."""
+    each = -(-(of or events) // (jobs * (2 * trainers + 3)))
     player = Player(node, seed, trainers=trainers, rounds_each=each)
     for _ in range(jobs):
         player.create()
-    while (count := sum(len(block.logs) for block in node.blocks)) < events and _open(player.world):
-        for job_id in _open(player.world):
+    while player.events < events and player.open_jobs:
+        for job_id in player.open_jobs:
             player.step(job_id)
-    return count
-
-
-def _open(world: World) -> list[int]:
-    return [job.job_id for job in world.jobs if not job.closed]
+    return player

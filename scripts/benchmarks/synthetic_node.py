@@ -122,6 +122,7 @@ class Node(BaseProvider):
 
     def __init__(self) -> None:
         super().__init__()
+        self.global_ccip_read_enabled = False  # as ChainProvider has it
         self.blocks = [Block(0, "0x" + 64 * "0", START)]
         self.intercept: Answer = lambda _method, _params, answer: answer
         self.asked: list[str] = []

@@ -39,7 +39,7 @@ _ROUND = JOB + "/rounds/{number}"
 
 
 @router.get("/jobs", response_model=Page[JobSummary])
-def jobs(
+async def jobs(
     answer: Answer,
     chain_id: OfChain = None,
     market: OfAddress = None,
@@ -54,7 +54,7 @@ def jobs(
     limit: Limit = PAGE,
 ) -> Response:
     """Jobs of all markets, or of those asked for."""
-    return answer(
+    return await answer(
         lambda reader: reader.jobs(
             chain_id=chain_id,
             market=market,
@@ -70,13 +70,13 @@ def jobs(
 
 
 @router.get(JOB, response_model=JobDetail)
-def job(answer: Answer, chain_id: ChainId, market: MarketAddress, job_id: JobId) -> Response:
+async def job(answer: Answer, chain_id: ChainId, market: MarketAddress, job_id: JobId) -> Response:
     """A job with its terms and accounts."""
-    return answer(lambda reader: reader.job(chain_id, market, job_id))
+    return await answer(lambda reader: reader.job(chain_id, market, job_id))
 
 
 @router.get(JOB + "/rounds", response_model=Page[RoundSummary])
-def rounds(
+async def rounds(
     answer: Answer,
     chain_id: ChainId,
     market: MarketAddress,
@@ -85,29 +85,38 @@ def rounds(
     limit: Limit = PAGE,
 ) -> Response:
     """A job's rounds, newest first."""
-    return answer(lambda reader: reader.rounds(chain_id, market, job_id, cursor=cursor, limit=limit))
+    return await answer(
+        lambda reader: reader.rounds(chain_id, market, job_id, cursor=cursor, limit=limit),
+        job=(chain_id, market, job_id),
+    )
 
 
 @router.get(_ROUND, response_model=RoundDetail)
-def round_(answer: Answer, chain_id: ChainId, market: MarketAddress, job_id: JobId, number: Number) -> Response:
+async def round_(answer: Answer, chain_id: ChainId, market: MarketAddress, job_id: JobId, number: Number) -> Response:
     """A round with every commitment and settlement."""
-    return answer(lambda reader: reader.round(chain_id, market, job_id, number))
+    return await answer(lambda reader: reader.round(chain_id, market, job_id, number), job=(chain_id, market, job_id))
 
 
 @router.get(_ROUND + "/evidence", response_model=Evidence)
-def evidence(answer: Answer, chain_id: ChainId, market: MarketAddress, job_id: JobId, number: Number) -> Response:
+async def evidence(answer: Answer, chain_id: ChainId, market: MarketAddress, job_id: JobId, number: Number) -> Response:
     """The settlement as the chain logged it, with all that is needed to check it oneself."""
-    return answer(lambda reader: reader.evidence(chain_id, market, job_id, number))
+    return await answer(
+        lambda reader: reader.evidence(chain_id, market, job_id, number), job=(chain_id, market, job_id)
+    )
 
 
 @router.get(_ROUND + "/similarity", response_model=Similarity)
-def similarity(answer: Answer, chain_id: ChainId, market: MarketAddress, job_id: JobId, number: Number) -> Response:
+async def similarity(
+    answer: Answer, chain_id: ChainId, market: MarketAddress, job_id: JobId, number: Number
+) -> Response:
     """How much a settled round's updates resemble each other: cosines from the proven Gram matrix."""
-    return answer(lambda reader: reader.similarity(chain_id, market, job_id, number))
+    return await answer(
+        lambda reader: reader.similarity(chain_id, market, job_id, number), job=(chain_id, market, job_id)
+    )
 
 
 @router.get(JOB + "/trainers", response_model=Page[TrainerOfJob])
-def trainers(
+async def trainers(
     answer: Answer,
     chain_id: ChainId,
     market: MarketAddress,
@@ -116,17 +125,20 @@ def trainers(
     limit: Limit = PAGE,
 ) -> Response:
     """Who ever joined a job."""
-    return answer(lambda reader: reader.trainers(chain_id, market, job_id, cursor=cursor, limit=limit))
+    return await answer(
+        lambda reader: reader.trainers(chain_id, market, job_id, cursor=cursor, limit=limit),
+        job=(chain_id, market, job_id),
+    )
 
 
 @router.get(JOB + "/contributions", response_model=Contributions)
-def contributions(answer: Answer, chain_id: ChainId, market: MarketAddress, job_id: JobId) -> Response:
+async def contributions(answer: Answer, chain_id: ChainId, market: MarketAddress, job_id: JobId) -> Response:
     """Scores and payouts by trainer and round."""
-    return answer(lambda reader: reader.contributions(chain_id, market, job_id))
+    return await answer(lambda reader: reader.contributions(chain_id, market, job_id), job=(chain_id, market, job_id))
 
 
 @router.get(JOB + "/events", response_model=Page[EventView])
-def events(
+async def events(
     answer: Answer,
     chain_id: ChainId,
     market: MarketAddress,
@@ -136,6 +148,7 @@ def events(
     limit: Limit = PAGE,
 ) -> Response:
     """A job's events, newest first."""
-    return answer(
-        lambda reader: reader.events(chain_id, market, job_id=job_id, round=round, cursor=cursor, limit=limit)
+    return await answer(
+        lambda reader: reader.events(chain_id, market, job_id=job_id, round=round, cursor=cursor, limit=limit),
+        job=(chain_id, market, job_id),
     )

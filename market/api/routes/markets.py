@@ -15,19 +15,19 @@ _ACCOUNT = _MARKET + "/accounts/{address}"
 
 
 @router.get("/markets", response_model=Page[Market])
-def markets(answer: Answer) -> Response:
+async def markets(answer: Answer) -> Response:
     """All markets, with their money by token."""
-    return answer(lambda reader: whole(reader.markets()), seconds=LAGGING_SECONDS)
+    return await answer(lambda reader: whole(reader.markets()), seconds=LAGGING_SECONDS)
 
 
 @router.get(_MARKET, response_model=Market)
-def market(answer: Answer, chain_id: ChainId, market: MarketAddress) -> Response:
+async def market(answer: Answer, chain_id: ChainId, market: MarketAddress) -> Response:
     """One market."""
-    return answer(lambda reader: reader.market(chain_id, market), seconds=LAGGING_SECONDS)
+    return await answer(lambda reader: reader.market(chain_id, market), seconds=LAGGING_SECONDS)
 
 
 @router.get(_MARKET + "/events", response_model=Page[EventView])
-def events(
+async def events(
     answer: Answer,
     chain_id: ChainId,
     market: MarketAddress,
@@ -38,7 +38,7 @@ def events(
     limit: Limit = PAGE,
 ) -> Response:
     """A market's events, newest first; of a job, a round or an account where one is named."""
-    return answer(
+    return await answer(
         lambda reader: reader.events(
             chain_id, market, job_id=job_id, account=account, round=round, cursor=cursor, limit=limit
         )
@@ -46,13 +46,13 @@ def events(
 
 
 @router.get(_ACCOUNT, response_model=Account)
-def account(answer: Answer, chain_id: ChainId, market: MarketAddress, address: AccountAddress) -> Response:
+async def account(answer: Answer, chain_id: ChainId, market: MarketAddress, address: AccountAddress) -> Response:
     """An account on a market: free balances, earnings, and what it can claim."""
-    return answer(lambda reader: reader.account(chain_id, market, address))
+    return await answer(lambda reader: reader.account(chain_id, market, address))
 
 
 @router.get(_ACCOUNT + "/jobs", response_model=Page[JobOfTrainer])
-def jobs_of_trainer(
+async def jobs_of_trainer(
     answer: Answer,
     chain_id: ChainId,
     market: MarketAddress,
@@ -61,11 +61,11 @@ def jobs_of_trainer(
     limit: Limit = PAGE,
 ) -> Response:
     """The jobs that an account trains or trained, newest first."""
-    return answer(lambda reader: reader.jobs_of_trainer(chain_id, market, address, cursor=cursor, limit=limit))
+    return await answer(lambda reader: reader.jobs_of_trainer(chain_id, market, address, cursor=cursor, limit=limit))
 
 
 @router.get(_ACCOUNT + "/events", response_model=Page[EventView])
-def events_of_account(
+async def events_of_account(
     answer: Answer,
     chain_id: ChainId,
     market: MarketAddress,
@@ -74,4 +74,4 @@ def events_of_account(
     limit: Limit = PAGE,
 ) -> Response:
     """An account's events on a market, newest first."""
-    return answer(lambda reader: reader.events(chain_id, market, account=address, cursor=cursor, limit=limit))
+    return await answer(lambda reader: reader.events(chain_id, market, account=address, cursor=cursor, limit=limit))

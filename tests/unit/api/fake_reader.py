@@ -9,6 +9,7 @@ from aggregator.errors import InvalidInput
 from market.api.reader import Sort
 from market.errors import NotFound
 from market.indexer import views as v
+from market.indexer.queries import Since
 
 CHAIN, MARKET = 31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 OWNER, AGGREGATOR = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
@@ -97,6 +98,12 @@ class FakeReader:
 
     def version(self) -> int:
         return self._version
+
+    def since(self, version: int) -> Since:
+        return Since(self._version, {(CHAIN, MARKET): NOW}, self.changes(version))
+
+    def next_time(self, _chain_id: int, _market: str, _job_id: int, after: int) -> int | None:  # noqa: ARG002
+        return None
 
     def markets(self) -> tuple[v.Market, ...]:
         head = v.Head(block=900, hash=word(900), timestamp=NOW, chain_block=900, lag_seconds=0.5)

@@ -22,7 +22,8 @@ def listening() -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
-    """Serve an application in a thread; the value is its address."""
+    """Serve an application in a thread that looks at the index for every answer; the value is its address."""
+    app.state.bodies.fresh.seconds = 0.0
     with listening() as made:
         config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)

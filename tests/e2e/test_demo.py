@@ -407,7 +407,7 @@ def test_what_is_no_finished_run_is_not_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("moment", "number", "everybody"),
     [
-        ("starting the chain", signal.SIGTERM, False),
+        ("starting the chain", signal.SIGTERM, True),
         ("the owner publishes", signal.SIGTERM, False),
         ("watch it live", signal.SIGHUP, False),
         ("starting an aggregator", signal.SIGINT, True),

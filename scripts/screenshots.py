@@ -28,7 +28,7 @@ LOOKS = {"light": (DESKTOP, False), "dark": (DESKTOP, True), "phone": (PHONE, Fa
 SCALES = (1.5, 1.25, 1.0)
 COLOURS = 256
 TALLEST = {"light": 2_200, "dark": 2_200, "phone": 1_700}
-_MARGIN = 24
+_MARGIN = 12
 MOST_BYTES = 200_000
 _START_SECONDS = 600.0
 

@@ -155,6 +155,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     folder = tmp_path_factory.mktemp("demo")
     figures = folder / "out.json"
     with Command(folder / "told", "demo", "--folder", folder / "run", "--json", figures, "--serve") as command:
+        live = command.until(r"watch it live at (http://\S+)\n")[1]
+        assert httpx.get(f"{live}/api/v1/markets", trust_env=False).status_code == 200  # as soon as it is told
         url = command.until(ADDRESS)[1]
         yield Run(folder / "run", figures, command.told, url)
         assert command.end(signal.SIGTERM) == 0

@@ -1,11 +1,12 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { loadEnv } from 'vite'
 import { defineConfig } from 'vitest/config'
+import { chartsHint } from './charts-hint.ts'
 import { publishedCode } from './published-code.ts'
 
 export default defineConfig(({ mode }) => ({
   // Tests of runes run in node, but compiled as for browsers.
-  plugins: [svelte(mode === 'test' ? { dynamicCompileOptions: () => ({ generate: 'client' }) } : {}), publishedCode()],
+  plugins: [svelte(mode === 'test' ? { dynamicCompileOptions: () => ({ generate: 'client' }) } : {}), publishedCode(), chartsHint()],
   ssr: mode === 'test' ? { resolve: { conditions: ['browser', 'module'] } } : {},
   build: {
     outDir: '../market/api/bundle',

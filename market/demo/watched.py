@@ -55,25 +55,38 @@ class Dashboard:
 
     def __init__(self, stage: Stage, folder: Path, port: int | None) -> None:
         self.url = ""
-        self._signals = stage.signals
-        arguments = ["dashboard", "--port", str(choose_port(port)), "--database", index_url(folder), "--no-evaluate"]
-        settings = {**stage.settings, "GRAMERCY_STATE": str(folder)}
-        log = folder / "logs" / "dashboard.jsonl"
-        self._process = CommandProcess("the dashboard", arguments, settings, log)
+        self._stage, self._folder = stage, folder
+        self._asked = port is not None
+        self._process = self._start(choose_port(port))
 
     def await_address(self) -> str:
         """Wait until pages are served, and return their address; RoleFailed if that does not happen."""
-        self.url = str(self._process.wait_for("dashboard-ready", _START_SECONDS)["url"])
+        try:
+            ready = self._process.wait_for("dashboard-ready", _START_SECONDS)
+        except RoleFailed:
+            if self._asked:
+                raise
+            with self._stage.signals.held():  # somebody else was faster to take the usual port
+                self._process.stop()
+                self._process = self._start(0)
+            ready = self._process.wait_for("dashboard-ready", _START_SECONDS)
+        self.url = str(ready["url"])
         return self.url
 
     def wait(self) -> None:
         """Let it serve until Ctrl-C, SIGTERM or SIGHUP; RoleFailed if it ends with an error before."""
-        with contextlib.suppress(KeyboardInterrupt), self._signals.allowed():
+        with contextlib.suppress(KeyboardInterrupt), self._stage.signals.allowed():
             self._process.result()
 
     def stop(self) -> None:
         """End the process if it still runs."""
         self._process.stop()
+
+    def _start(self, port: int) -> CommandProcess:
+        url = index_url(self._folder)
+        arguments = ["dashboard", "--port", str(port), "--database", url, "--no-evaluate"]
+        settings = {**self._stage.settings, "GRAMERCY_STATE": str(self._folder)}
+        return CommandProcess("the dashboard", arguments, settings, self._folder / "logs" / "dashboard.jsonl")
 
 
 class Record:

@@ -167,7 +167,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 def demo(folder: Path, *arguments: object, seconds: float = 500) -> subprocess.CompletedProcess[str]:
     """Run the demo as a user would, without a terminal."""
     return subprocess.run(
-        [sys.executable, "-m", "market.cli.app", "demo", "--folder", str(folder), *map(str, arguments)],
+        [sys.executable, "-m", "market.cli.app", "demo", "--port", "0", "--folder", str(folder), *map(str, arguments)],
         env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -1,17 +1,20 @@
 /** What was asked of the wallet and what became of it: plain data, kept in this browser by chain and account. */
-import { same } from './eip1193'
+import { type Hex, same } from './eip1193'
 import type { Asked } from './intents'
+import { type Line, linesOf, titleOf } from './words'
 
 export type StepName = 'reset' | 'approve' | 'permit' | 'send'
-export type TxState = 'pending' | 'confirmed' | 'failed' | 'replaced' | 'cancelled' | 'dropped'
+/** `dropped`: no node knows it any more; `unknown`: its nonce is used, and by what cannot be told. */
+export type TxState = 'pending' | 'confirmed' | 'failed' | 'replaced' | 'cancelled' | 'dropped' | 'unknown'
 
 export interface Tx {
   step: StepName
   hash: string
   nonce: number
-  /** Where it goes and with what: to tell a repriced transaction from another one. */
+  /** Where it goes and with what, and how much of the coin: to tell a repriced transaction from another one. */
   to: string
   data: string
+  value: string
   /** Milliseconds since the epoch, and the head then. */
   sentAt: number
   sentBlock: number
@@ -29,15 +32,31 @@ export interface Tx {
   unseenSince: number | null
 }
 
+/** A transaction that a wallet was given, without an answer that says whether it was sent. */
+export interface Handed {
+  step: StepName
+  /** The account's nonce then, which the wallet was asked to use. */
+  nonce: number
+  to: Hex
+  data: Hex
+  /** In wei. */
+  value: string
+  /** The head then. */
+  block: number
+}
+
 export interface Flow extends Asked {
   id: string
+  /** Words of the intent, made anew whenever a flow is read. */
+  title: string
+  lines: Line[]
   account: string
   created: number
   /** `open`: waits for the user; `pending`: for the chain. */
   state: 'open' | 'pending' | 'confirmed' | 'failed' | 'abandoned'
   txs: Tx[]
-  /** A transaction was handed to the wallet, whose answer has not come: the account's nonce before. */
-  handed: { step: StepName; nonce: number } | null
+  /** Kept until the wallet says no, or the transaction is found, or the user knows that it was not sent. */
+  handed: Handed | null
   /** The job that was opened. */
   jobId: number | null
 }
@@ -48,7 +67,7 @@ const FLOWS = /^gramercy\.flows\.\d+\.0x[0-9a-f]{40}$/
 
 /** A new flow, not begun. */
 export function begin(asked: Asked, account: string, now: number = Date.now()): Flow {
-  return { ...asked, id: crypto.randomUUID(), account, created: now, state: 'open', txs: [], handed: null, jobId: null }
+  return worded({ ...asked, id: crypto.randomUUID(), account, created: now, state: 'open', txs: [], handed: null, jobId: null })
 }
 
 /** The latest transaction of a step. */
@@ -64,6 +83,12 @@ export function stateOf(flow: Flow): Flow['state'] {
   if (last.step === 'send' && last.state === 'confirmed') return 'confirmed'
   if (last.state === 'failed') return 'failed'
   return 'open'
+}
+
+/** Whether a transaction may be on its way that nobody has seen: to send another one could pay twice. */
+export function doubtful(flow: Flow): boolean {
+  const last = flow.txs.at(-1)
+  return flow.handed !== null || last?.state === 'dropped' || last?.state === 'unknown'
 }
 
 /** Whether it still has something to follow or to do. */
@@ -103,9 +128,21 @@ export const concernsFlows = (key: string | null): boolean => key === null || FL
 function parsed(text: string | null): Flow[] {
   try {
     const flows: unknown = JSON.parse(text ?? '[]')
-    return Array.isArray(flows) ? flows.filter(isFlow) : []
+    return Array.isArray(flows) ? flows.filter(isFlow).flatMap((flow) => readable(flow) ?? []) : []
   } catch {
     return []
+  }
+}
+
+const worded = (flow: Omit<Flow, 'title' | 'lines'>): Flow => ({ ...flow, title: titleOf(flow.intent), lines: linesOf(flow) })
+
+/** A flow with the words of its intent, whatever words were kept with it; null where it has none. */
+function readable(flow: Flow): Flow | null {
+  try {
+    const read = worded(flow)
+    return read.lines?.length > 0 ? read : null
+  } catch {
+    return null
   }
 }
 

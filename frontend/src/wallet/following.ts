@@ -1,11 +1,10 @@
 /** What became of a transaction: pending, in a block, taken back, replaced by another of the same nonce, or lost. */
-import { type Hex, integer, type Provider, quantity, same } from './eip1193'
+import { type Hex, integer, type Provider, same } from './eip1193'
 import type { Tx } from './flows'
+import { countOf, holderOf, type Mined } from './nonces'
 
 /** A transaction that no node knows any more for so long is called dropped. */
 const LOST_MS = 90_000
-/** How far back to look for what took a transaction's nonce. */
-const SEARCH_BLOCKS = 200
 
 interface Receipt {
   status: Hex
@@ -13,15 +12,6 @@ interface Receipt {
   gasUsed: Hex
   effectiveGasPrice?: Hex
   logs: { address: string; topics: string[] }[]
-}
-
-interface Sent {
-  hash: string
-  from: string
-  to: string | null
-  nonce: Hex
-  input: string
-  value: Hex
 }
 
 export interface Followed {
@@ -40,8 +30,7 @@ export async function look(rpc: Provider, tx: Tx, account: string, now: number =
   const waiting: Tx = { ...tx, state: 'pending', block: null, confirmations: 0, gasUsed: null, fee: null, reason: null }
   const known = await rpc.request({ method: 'eth_getTransactionByHash', params: [tx.hash] })
   if (known) return { tx: { ...waiting, unseenSince: null }, receipt: null }
-  const used = Number(integer(await rpc.request({ method: 'eth_getTransactionCount', params: [account, 'latest'] })))
-  if (used > tx.nonce) return { tx: await replaced(rpc, waiting, account), receipt: null }
+  if ((await countOf(rpc, account)) > tx.nonce) return { tx: await replaced(rpc, waiting, account), receipt: null }
   const unseenSince = tx.unseenSince ?? now
   return { tx: { ...waiting, unseenSince, state: now - unseenSince > LOST_MS ? 'dropped' : 'pending' }, receipt: null }
 }
@@ -61,22 +50,21 @@ async function mined(rpc: Provider, tx: Tx, receipt: Receipt): Promise<Tx> {
   }
 }
 
-/** Another transaction has the nonce: the same call at another price goes on under its hash. */
+/**
+ * The nonce is used: the same call at another price goes on under its hash.
+ *
+ * What used it, and cannot be found, may have been this very call: that is unknown, never called replaced.
+ */
 async function replaced(rpc: Provider, tx: Tx, account: string): Promise<Tx> {
-  const other = await holder(rpc, tx, account)
-  if (!other) return { ...tx, state: 'replaced' }
+  const other = (await holderOf(rpc, account, tx.nonce, tx.sentBlock))?.tx
+  if (!other) return { ...tx, state: 'unknown' }
   if (same(other.hash, tx.hash)) return tx
-  if (other.to !== null && same(other.to, tx.to) && same(other.input, tx.data)) return { ...tx, hash: other.hash, unseenSince: null }
+  if (isCall(other, { to: tx.to, data: tx.data, value: tx.value })) return { ...tx, hash: other.hash, unseenSince: null }
   const cancelled = other.to !== null && same(other.to, account) && integer(other.value) === 0n
   return { ...tx, state: cancelled ? 'cancelled' : 'replaced', successor: other.hash }
 }
 
-async function holder(rpc: Provider, tx: Tx, account: string): Promise<Sent | null> {
-  const head = Number(integer(await rpc.request({ method: 'eth_blockNumber' })))
-  for (let number = Math.max(tx.sentBlock, head - SEARCH_BLOCKS); number <= head; number++) {
-    const block = (await rpc.request({ method: 'eth_getBlockByNumber', params: [quantity(number), true] })) as { transactions?: Sent[] } | null
-    const found = block?.transactions?.find((one) => typeof one === 'object' && same(one.from, account) && Number(integer(one.nonce)) === tx.nonce)
-    if (found) return found
-  }
-  return null
+/** Whether a transaction is a call, to the last byte; `value` is in wei. */
+export function isCall(tx: Mined, { to, data, value }: { to: string; data: string; value: string }): boolean {
+  return tx.to !== null && same(tx.to, to) && same(tx.input, data) && integer(tx.value) === BigInt(value)
 }

@@ -31,31 +31,25 @@ export interface ChainTerms {
   capBps: number
 }
 
+/** What is wanted; `told` is what the index says beside it, for the words alone. */
 export type Intent =
   | { kind: 'create'; terms: ChainTerms; aggregators: Hex[]; manifest: Hex }
-  | { kind: 'extend'; jobId: number; rounds: number; roundBudget: string; deadline: number; deposit: string }
-  | { kind: 'stop'; jobId: number }
-  | { kind: 'close'; jobId: number }
+  | { kind: 'extend'; jobId: number; rounds: number; roundBudget: string; deadline: number; deposit: string; told: { rounds: number; roundBudget: string } }
+  | { kind: 'stop'; jobId: number; told: { escrow: string } }
+  | { kind: 'close'; jobId: number; told: { escrow: string } }
   | { kind: 'withdraw'; amount: string; recipient: Hex }
-  | { kind: 'claim'; jobId: number; rounds: number[]; recipient: Hex }
-  | { kind: 'leave'; jobId: number; recipient: Hex }
-  | { kind: 'join'; jobId: number; stake: string }
+  | { kind: 'claim'; jobId: number; rounds: number[]; recipient: Hex; told: { claimable: string } }
+  | { kind: 'leave'; jobId: number; recipient: Hex; told: { stake: string } }
+  | { kind: 'join'; jobId: number; stake: string; told: { verifier: string } }
   | { kind: 'name'; jobId: number; aggregator: Hex }
 
-/** A line of what the user is asked to agree to: amounts in words. */
-export interface Line {
-  label: string
-  value: string
-}
-
+/** What is asked of the user; its words follow from the intent (words.ts), so that they are of what is sent. */
 export interface Asked {
   chainId: number
   chainName: string
   market: Hex
   explorer: string | null
   token: Token
-  title: string
-  lines: Line[]
   intent: Intent
 }
 

@@ -1,9 +1,11 @@
 /** Takes a flow to its next step: looks at what the chain needs first, simulates, then asks the wallet. */
 import { exactWithSymbol } from '../format/money'
 import { approval, type Call, callOf, encodedPermit } from './calls'
-import { type Hex, integer, type Provider, quantity, RpcError, same } from './eip1193'
-import { type Flow, type StepName, stateOf, type Tx } from './flows'
+import { hasCode, type Hex, integer, type Provider, quantity, REJECTED, RpcError, same, UNAUTHORIZED, UNSUPPORTED } from './eip1193'
+import { doubtful, type Flow, type Handed, type StepName, stateOf, type Tx } from './flows'
+import { isCall } from './following'
 import { NATIVE, paymentOf } from './intents'
+import { countOf, holderOf } from './nonces'
 import { type Refusal, refusalOf } from './refusals'
 import { allowanceOf, balanceOf, permitDomain, permitRequest, type PermitDomain } from './tokens'
 
@@ -58,6 +60,7 @@ const NOTHING: Preview = { steps: [], call: null, gas: null, fee: null, refusal:
  */
 export async function perform(provider: Provider, flow: Flow, next: Preview, keep: (flow: Flow) => void): Promise<Flow> {
   await requireReady(provider, flow)
+  await requireClear(provider, flow)
   const step = next.steps[0] === 'permit' ? 'send' : next.steps[0]
   if (!step) return flow
   const call = next.domain ? await permitted(provider, flow, next.domain) : next.call
@@ -78,71 +81,71 @@ export class Refused extends Error {
 }
 
 async function send(provider: Provider, flow: Flow, step: StepName, call: Call, gas: bigint, keep: (flow: Flow) => void): Promise<Flow> {
-  const [count, head] = await Promise.all([
-    provider.request({ method: 'eth_getTransactionCount', params: [flow.account, 'pending'] }),
-    provider.request({ method: 'eth_blockNumber' }),
-  ])
-  const nonce = Number(integer(count))
-  keep({ ...flow, handed: { step, nonce } })
+  const [nonce, head] = await Promise.all([countOf(provider, flow.account, 'pending'), provider.request({ method: 'eth_blockNumber' })])
+  const handed: Handed = { step, nonce, to: call.to, data: call.data, value: call.value.toString(), block: Number(integer(head)) }
+  keep({ ...flow, handed })
   let hash: unknown
   try {
-    const asked = { ...request(call, flow.account as Hex), gas: quantity((gas * 5n) / 4n), chainId: quantity(flow.chainId) }
+    // With the nonce fixed, of this and what is sent in its place at most one is ever mined.
+    const asked = { ...request(call, flow.account as Hex), gas: quantity((gas * 5n) / 4n), nonce: quantity(nonce), chainId: quantity(flow.chainId) }
     hash = await provider.request({ method: 'eth_sendTransaction', params: [asked] })
     if (typeof hash !== 'string') throw new RpcError(-32603, 'the wallet told no transaction hash')
   } catch (error) {
-    keep({ ...flow, handed: null })
+    if (saysNo(error)) keep(flow)
     throw error
   }
-  const tx = begun(step, hash, nonce, call.to, call.data, Number(integer(head)))
-  // One that was lost and sent once more unchanged has the same hash.
-  const others = flow.txs.filter((one) => !same(one.hash, tx.hash))
-  const after = settled({ ...flow, handed: null, txs: [...others, tx] })
+  const after = adopted(flow, handed, hash, nonce)
   keep(after)
   return after
 }
 
+const INVALID_PARAMETERS = -32602
+
+/** Whether a wallet says that it sent nothing. After any other error it may have sent, and then broken off. */
+function saysNo(error: unknown): boolean {
+  const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined
+  return hasCode(error, REJECTED) || code === UNAUTHORIZED || code === UNSUPPORTED || code === INVALID_PARAMETERS
+}
+
+/** Nothing is sent while a transaction waits that may be this very one. */
+async function requireClear(provider: Provider, flow: Flow): Promise<void> {
+  if (!doubtful(flow)) return
+  const nonce = flow.handed?.nonce ?? flow.txs.at(-1)?.nonce ?? 0
+  const [used, pending] = await Promise.all([countOf(provider, flow.account), countOf(provider, flow.account, 'pending')])
+  if (used > nonce || pending <= nonce) return
+  throw new Refused({ by: 'chain', name: null, text: 'A transaction of this account waits for a block, and may be this very one. Look again once it is in a block.' })
+}
+
+/** The most transactions of an account that are looked through for one. */
+const MOST_LOOKED = 32
+
 /**
- * Find out what became of a transaction that was handed to the wallet just as the page was closed.
+ * Find out what became of a transaction that was handed to a wallet which gave no answer.
  *
- * The flow with the transaction, or without the doubt where nothing was sent; unchanged where it cannot be told.
+ * The flow with the transaction, where the account sent it: the same call to the last byte, at whatever price, and of
+ * whatever nonce, since not all wallets keep to the one they are asked for. Otherwise the flow unchanged, with its
+ * doubt: that none is found yet does not say that none comes.
  */
 export async function recover(rpc: Provider, flow: Flow): Promise<Flow> {
-  if (!flow.handed) return flow
-  const { step, nonce } = flow.handed
-  const counts = ['latest', 'pending'].map((block) => rpc.request({ method: 'eth_getTransactionCount', params: [flow.account, block] }))
-  const [mined, pending] = (await Promise.all(counts)).map((count) => Number(integer(count)))
-  if (mined === undefined || pending === undefined || pending <= nonce) return { ...flow, handed: null }
-  const head = Number(integer(await rpc.request({ method: 'eth_blockNumber' })))
-  for (let number = head; number >= Math.max(0, head - 500) && mined > nonce; number--) {
-    const block = (await rpc.request({ method: 'eth_getBlockByNumber', params: [quantity(number), true] })) as { transactions?: Found[] } | null
-    const found = block?.transactions?.find((one) => same(one.from, flow.account) && Number(integer(one.nonce)) === nonce)
-    if (found) return adopted(flow, step, found, number)
+  const { handed } = flow
+  if (!handed) return flow
+  const used = await countOf(rpc, flow.account)
+  for (let nonce = handed.nonce; nonce < Math.min(used, handed.nonce + MOST_LOOKED); nonce++) {
+    const found = (await holderOf(rpc, flow.account, nonce, handed.block))?.tx
+    if (found && isCall(found, handed)) return adopted(flow, handed, found.hash, nonce)
   }
   return flow
 }
 
-interface Found {
-  hash: string
-  from: string
-  to: string | null
-  nonce: Hex
-  input: Hex
-}
-
-/** The flow with a transaction of its nonce, if that is of this flow: the permit aside, the call is the same. */
-function adopted(flow: Flow, step: StepName, found: Found, number: number): Flow {
-  const whole = callOf(flow.intent, flow.market, flow.token.address as Hex)
-  const target = step === 'send' ? flow.market : flow.token.address
-  const alike = step !== 'send' || found.input.slice(0, 10) === whole.data.slice(0, 10)
-  if (found.to === null || !same(found.to, target) || !alike) return { ...flow, handed: null }
-  const tx = begun(step, found.hash, Number(integer(found.nonce)), found.to, found.input, number)
-  return settled({ ...flow, handed: null, txs: [...flow.txs, tx] })
+/** The flow with what was handed over as a transaction; one that was lost and sent once more unchanged has the same hash. */
+function adopted(flow: Flow, handed: Handed, hash: string, nonce: number): Flow {
+  const txs = [...flow.txs.filter((one) => !same(one.hash, hash)), begun(handed, hash, nonce)]
+  return settled({ ...flow, handed: null, txs })
 }
 
 /** Why a mined transaction failed: the same call on the chain as it was before. */
 export async function reasonOf(rpc: Provider, flow: Flow, tx: Tx): Promise<string> {
-  const value = tx.step === 'send' && flow.token.address === NATIVE ? paymentOf(flow.intent) : 0n
-  const call = request({ to: tx.to as Hex, data: tx.data as Hex, value }, flow.account as Hex)
+  const call = request({ to: tx.to as Hex, data: tx.data as Hex, value: BigInt(tx.value) }, flow.account as Hex)
   try {
     await rpc.request({ method: 'eth_call', params: [call, quantity(Math.max(0, (tx.block ?? 1) - 1))] })
     return 'It failed in its block, though it would have succeeded one block before: something changed just then, or the gas ran out.'
@@ -151,9 +154,9 @@ export async function reasonOf(rpc: Provider, flow: Flow, tx: Tx): Promise<strin
   }
 }
 
-function begun(step: StepName, hash: string, nonce: number, to: string, data: string, sentBlock: number): Tx {
+function begun({ step, to, data, value, block: sentBlock }: Handed, hash: string, nonce: number): Tx {
   const empty = { confirmations: 0, block: null, gasUsed: null, fee: null, reason: null, successor: null, unseenSince: null }
-  return { step, hash, nonce, to, data, sentBlock, sentAt: Date.now(), state: 'pending', ...empty }
+  return { step, hash, nonce, to, data, value, sentBlock, sentAt: Date.now(), state: 'pending', ...empty }
 }
 
 const settled = (flow: Flow): Flow => ({ ...flow, state: stateOf(flow) })

@@ -1,8 +1,12 @@
 /** What a token allows: balances, approvals, and approvals by signature (EIP-2612). */
 import { decodeFunctionResult, domainSeparator, encodeFunctionData } from 'viem'
+import { shownSymbol } from '../format/symbols'
 import { TOKEN_ABI } from './abi'
 import { type Hex, integer, type Provider } from './eip1193'
 import { NATIVE } from './intents'
+
+/** As in market/chain/tokens.py. */
+const MAX_DECIMALS = 36
 
 export interface PermitDomain {
   name: string
@@ -32,8 +36,9 @@ export async function allowanceOf(rpc: Provider, token: Hex, owner: Hex, spender
 
 /** What a token is called, as the API tells it of tokens that it knows. Throws where there is no such token. */
 export async function tokenAt(rpc: Provider, address: Hex): Promise<{ address: Hex; symbol: string; decimals: number }> {
-  const [symbol, decimals] = await Promise.all([ask(rpc, address, 'symbol'), ask(rpc, address, 'decimals')])
-  return { address, symbol: String(symbol).slice(0, 20), decimals: Number(decimals) }
+  const [symbol, decimals] = await Promise.all([ask(rpc, address, 'symbol').catch(() => null), ask(rpc, address, 'decimals')])
+  if (Number(decimals) > MAX_DECIMALS) throw new Error('the token has more decimals than any has')
+  return { address, symbol: shownSymbol(symbol, address), decimals: Number(decimals) }
 }
 
 /**

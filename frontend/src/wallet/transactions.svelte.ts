@@ -1,6 +1,6 @@
 /** All that this browser asked of wallets, followed on the chain until nothing about it changes any more. */
 import { announce } from '../ui/announcer.svelte'
-import { codeOf, type Provider } from './eip1193'
+import { codeOf, type Provider, same } from './eip1193'
 import { concernsFlows, type Flow, loadAll, remove, save, stateOf, type Tx, unfinished } from './flows'
 import { look } from './following'
 import { isLocal } from './settings'
@@ -19,6 +19,7 @@ const STATES: Record<Tx['state'], string> = {
   replaced: 'replaced by another transaction',
   cancelled: 'cancelled in the wallet',
   dropped: 'dropped: no node knows it any more',
+  unknown: 'unknown: its nonce is used, and by what cannot be told',
 }
 
 /** After how many blocks a transaction is called settled. */
@@ -60,9 +61,9 @@ class Transactions {
     this.#schedule(POLL_LOCAL_MS)
   }
 
-  /** Give up what has not been sent. */
+  /** Send nothing more of a flow; a doubt whether something was sent stays with it. */
   abandon(flow: Flow): void {
-    this.keep({ ...flow, state: 'abandoned', handed: null })
+    this.keep({ ...flow, state: 'abandoned' })
   }
 
   forget(flow: Flow): void {
@@ -84,7 +85,7 @@ class Transactions {
     const flow = this.find(id)
     if (!flow) return
     const { tx: seen, receipt } = await look(rpc, tx, flow.account)
-    const created = seen.state === 'confirmed' ? receipt?.logs.find(({ topics }) => topics[0] === JOB_CREATED) : undefined
+    const created = seen.state === 'confirmed' ? receipt?.logs.find(({ address, topics }) => same(address, flow.market) && topics[0] === JOB_CREATED) : undefined
     if (seen.state === 'failed' && tx.reason === null) {
       const { reasonOf } = await import('./runner')
       seen.reason = await reasonOf(rpc, flow, seen)
@@ -122,6 +123,7 @@ class Transactions {
 export const transactions = new Transactions()
 
 function unsettled(flow: Flow, tx: Tx): boolean {
-  if (tx.state === 'pending') return true
+  // One that was lost may still come: nodes forget at different times.
+  if (tx.state === 'pending' || (tx.state === 'dropped' && flow.state === 'open')) return true
   return (tx.state === 'confirmed' || tx.state === 'failed') && tx.confirmations < targetOf(flow.chainId)
 }

@@ -40,7 +40,11 @@ export class FakeChain implements Provider {
   refuse: (call: Sent) => RpcError | null = () => null
   tokens = { allowance: 0n, balance: 100n * COIN, permits: false, needsReset: false }
   rejecting = false
+  /** The wallet sends, and then breaks off with this. */
+  breaking: Error | null = null
   mining = true
+  /** Of how many blocks the node has the state. */
+  states = Infinity
   #nonce = 0
   #hashes = 0
 
@@ -95,7 +99,12 @@ export class FakeChain implements Provider {
     eth_blockNumber: () => quantity(this.blocks.length - 1),
     eth_gasPrice: () => '0x3b9aca00',
     eth_getBalance: () => quantity(10n * COIN),
-    eth_getTransactionCount: ([, block]: string[]) => quantity(this.#nonce - (block === 'latest' ? this.pool.length : 0)),
+    eth_getTransactionCount: ([, block = 'latest']: string[]) => {
+      if (block === 'pending') return quantity(this.#nonce)
+      if (block === 'latest') return quantity(this.#nonce - this.pool.length)
+      if (Number(block) < this.blocks.length - this.states) throw new RpcError(-32000, 'missing trie node')
+      return quantity(this.blocks.slice(0, Number(block) + 1).flatMap(({ transactions }) => transactions).length)
+    },
     eth_getBlockByNumber: ([which]: string[]) => (which === 'latest' ? this.blocks.at(-1) : (this.blocks[Number(which)] ?? null)),
     eth_getTransactionByHash: ([hash]: string[]) => [...this.pool, ...this.blocks.flatMap(({ transactions }) => transactions)].find((tx) => tx.hash === hash) ?? null,
     eth_getTransactionReceipt: ([hash]: string[]) => {
@@ -114,6 +123,7 @@ export class FakeChain implements Provider {
       const hash = this.#hash()
       this.pool.push({ hash, from, to, nonce: quantity(this.#nonce++), input: data, value })
       if (this.mining) this.mine()
+      if (this.breaking) throw this.breaking
       return hash
     },
     eth_signTypedData_v4: () => {
@@ -150,17 +160,23 @@ function permitIn(data: Hex): boolean {
 /** Of the token above: name "Permit", version "1", chain 31337. */
 export const PERMIT_SEPARATOR = domainSeparator({ domain: { name: 'Permit', version: '1', chainId: 31337, verifyingContract: TOKEN } })
 
-/** Extending job 7 for two tokens or coins more. */
-export function extension(token: Hex = '0x0000000000000000000000000000000000000000'): Asked {
+/** Extending job 7, or another, for two tokens or coins more. */
+export function extension(token: Hex = '0x0000000000000000000000000000000000000000', jobId = 7): Asked {
   return {
     chainId: 31337,
     chainName: 'Test chain',
     market: MARKET,
     explorer: null,
     token: { address: token, symbol: 'PMT', decimals: 18 },
-    title: 'Extend job 7',
-    lines: [],
-    intent: { kind: 'extend', jobId: 7, rounds: 5, roundBudget: COIN.toString(), deadline: 2_000_000_000, deposit: (2n * COIN).toString() },
+    intent: {
+      kind: 'extend',
+      jobId,
+      rounds: 5,
+      roundBudget: COIN.toString(),
+      deadline: 2_000_000_000,
+      deposit: (2n * COIN).toString(),
+      told: { rounds: 3, roundBudget: COIN.toString() },
+    },
   }
 }
 

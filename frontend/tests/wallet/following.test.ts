@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { begin, type Flow, type Tx } from '../../src/wallet/flows'
+import { begin, doubtful, type Flow, type Tx } from '../../src/wallet/flows'
 import { look } from '../../src/wallet/following'
 import { perform, preview } from '../../src/wallet/runner'
 import { ACCOUNT, extension, FakeChain } from './fake-chain'
@@ -49,6 +49,34 @@ describe('another transaction of the same nonce', () => {
   test('to oneself, with nothing: cancelled', async () => {
     const hash = chain.replace({ to: ACCOUNT, input: '0x', value: '0x0' })
     expect(await seen()).toMatchObject({ state: 'cancelled', successor: hash })
+  })
+
+  test('with the same call is found however long the page was closed', async () => {
+    const hash = chain.replace({})
+    for (let i = 0; i < 3_000; i++) chain.mine()
+    expect(await seen()).toMatchObject({ state: 'pending', hash })
+  })
+
+  test('is found where a node keeps few states', async () => {
+    const hash = chain.replace({})
+    for (let i = 0; i < 200; i++) chain.mine()
+    chain.states = 100
+    expect(await seen()).toMatchObject({ hash })
+  })
+
+  test('that cannot be found may have been the same: unknown, and doubtful', async () => {
+    for (let i = 0; i < 400; i++) chain.blocks.push({ number: '0x0', timestamp: '0x0', baseFeePerGas: '0x1', transactions: [] })
+    chain.replace({})
+    chain.states = 100
+    for (let i = 0; i < 200; i++) chain.mine()
+    const found = await seen()
+    expect(found.state).toBe('unknown')
+    expect(doubtful({ ...begin(extension(), ACCOUNT), txs: [found] })).toBe(true)
+  })
+
+  test.each([{ value: '0x1' }, { to: `0x${'9'.repeat(40)}` }, { input: '0x1234' }] as const)('with another call: replaced (%o)', async (change) => {
+    const hash = chain.replace(change)
+    expect(await seen()).toMatchObject({ state: 'replaced', successor: hash })
   })
 
   test('anything else: replaced', async () => {

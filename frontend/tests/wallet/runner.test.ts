@@ -1,10 +1,12 @@
 import { decodeFunctionData, decodeAbiParameters } from 'viem'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MARKET_ABI, TOKEN_ABI } from '../../src/wallet/abi'
-import type { Hex } from '../../src/wallet/eip1193'
-import { begin, type Flow, load, loadAll, save } from '../../src/wallet/flows'
+import { callOf } from '../../src/wallet/calls'
+import { type Hex, RpcError } from '../../src/wallet/eip1193'
+import { begin, doubtful, type Flow, load, loadAll, save } from '../../src/wallet/flows'
 import { look } from '../../src/wallet/following'
 import { perform, preview, recover } from '../../src/wallet/runner'
+import type { Asked } from '../../src/wallet/intents'
 import { refusalOf } from '../../src/wallet/refusals'
 import { ACCOUNT, COIN, extension, FakeChain, MARKET, Memory, reverted, TOKEN } from './fake-chain'
 
@@ -123,35 +125,92 @@ describe('tokens', () => {
 })
 
 describe('a page that was closed while the wallet had the transaction', () => {
-  async function closed(): Promise<Flow> {
-    const flow = begin(extension(), ACCOUNT)
-    const next = await preview(chain, flow)
-    let last = flow
-    await perform(chain, flow, next, (state) => state.handed && (last = state))
-    return last
-  }
-
   test('finds what was sent', async () => {
     const flow = await recover(chain, await closed())
     expect(flow).toMatchObject({ handed: null, state: 'pending', txs: [{ step: 'send', hash: `0x${'1'.padStart(64, '0')}`, nonce: 0 }] })
     expect((await follow(flow)).state).toBe('confirmed')
   })
 
-  test('goes on where nothing was sent', async () => {
-    const flow: Flow = { ...begin(extension(), ACCOUNT), handed: { step: 'send', nonce: 0 } }
-    expect(await recover(chain, flow)).toMatchObject({ handed: null, txs: [] })
-  })
-
-  test('does not take another transaction for it', async () => {
-    const flow: Flow = { ...begin(extension(), ACCOUNT), handed: { step: 'send', nonce: 0 } }
+  test('finds it under another nonce, and long ago', async () => {
+    const flow = await closed()
+    const late = { ...flow, handed: flow.handed && { ...flow.handed, nonce: 0 } }
+    chain = new FakeChain()
     await chain.request({ method: 'eth_sendTransaction', params: [{ from: ACCOUNT, to: TOKEN, data: '0x095ea7b3' + '0'.repeat(128) }] })
-    expect(await recover(chain, flow)).toMatchObject({ handed: null, txs: [] })
+    await step(begin(extension(), ACCOUNT))
+    for (let i = 0; i < 2_000; i++) chain.mine()
+    chain.calls = []
+    expect((await recover(chain, late)).txs).toMatchObject([{ nonce: 1, state: 'pending' }])
+    expect(chain.calls.length).toBeLessThan(50)
   })
 
-  test('keeps the doubt while the transaction may still wait', async () => {
+  test('does not forget it while none is found: the wallet may still have it', async () => {
     chain.mining = false
     const flow = await closed()
-    expect(await recover(chain, flow)).toMatchObject({ handed: { step: 'send', nonce: 0 }, txs: [] })
+    expect(await recover(chain, flow)).toBe(flow)
+    expect(doubtful(flow)).toBe(true)
+  })
+
+  test.each([
+    ['of another job', MARKET, extension(undefined, 8)],
+    ['for another amount', MARKET, { ...extension(), intent: { ...extension().intent, deposit: '1' } } as Asked],
+    ['of another contract', TOKEN, extension()],
+  ])('does not take a call %s for it', async (_, to, asked) => {
+    const flow = await closed()
+    chain = new FakeChain()
+    const { data, value } = callOf(asked.intent, MARKET, asked.token.address as Hex)
+    const other = to === MARKET ? data : (`0x095ea7b3${'0'.repeat(128)}` as Hex)
+    await chain.request({ method: 'eth_sendTransaction', params: [{ from: ACCOUNT, to, data: other, value: `0x${value.toString(16)}` }] })
+    expect(await recover(chain, flow)).toBe(flow)
+  })
+
+  test('sends nothing while something waits that may be it', async () => {
+    chain.mining = false
+    const flow = await closed()
+    await expect(step(flow)).rejects.toThrow('waits for a block')
+    expect(chain.sent()).toHaveLength(1)
+  })
+})
+
+/** What a new page finds of a flow whose page was closed while the wallet had the transaction. */
+async function closed(): Promise<Flow> {
+  const flow = begin(extension(), ACCOUNT)
+  const next = await preview(chain, flow)
+  let last = flow
+  await perform(chain, flow, next, (state) => state.handed && (last = state))
+  return last
+}
+
+describe('a wallet that fails', () => {
+  const broken = (code: number) => new RpcError(code, 'the extension was disconnected')
+
+  test.each([-32603, -32000, -32002, 0])('with code %i may have sent: nobody pays twice', async (code) => {
+    chain.breaking = broken(code)
+    await step(begin(extension(), ACCOUNT)).catch(() => null)
+    chain.breaking = null
+    expect(stored().handed).toMatchObject({ nonce: 0, to: MARKET, value: (2n * COIN).toString() })
+    const found = await recover(chain, stored())
+    expect((await follow(found)).state).toBe('confirmed')
+    expect(chain.sent()).toHaveLength(1)
+  })
+
+  test.each([4001, 4100, 4200, -32602])('with code %i has sent nothing', async (code) => {
+    chain.breaking = broken(code)
+    await step(begin(extension(), ACCOUNT)).catch(() => null)
+    expect(stored().handed).toBeNull()
+  })
+
+  test('does not make an earlier doubt forgotten by saying no', async () => {
+    chain.mining = false
+    const flow: Flow = { ...(await closed()), id: 'doubted' }
+    chain = new FakeChain()
+    chain.rejecting = true
+    await step(flow).catch(() => null)
+    expect(stored().handed).toEqual(flow.handed)
+  })
+
+  test('is asked for one nonce, so that of two at most one is mined', async () => {
+    await step(begin(extension(), ACCOUNT))
+    expect(chain.sent()[0]).toMatchObject({ nonce: '0x0' })
   })
 })
 
@@ -163,4 +222,12 @@ test('flows of all accounts and chains are listed, each kept under its own', () 
   storage.setItem('unrelated', '[]')
   expect(loadAll(storage).map(({ id }) => id)).toEqual([other.id, one.id])
   expect(load(storage, 1, ACCOUNT).map(({ id }) => id)).toEqual([other.id])
+})
+
+test('a kept flow is told in the words of what it sends', () => {
+  const flow = begin(extension(), ACCOUNT)
+  save(storage, { ...flow, title: 'Claim your pay', lines: [{ label: 'You receive', value: '1000 USDC' }] })
+  expect(stored()).toMatchObject({ title: 'Extend job 7', lines: expect.arrayContaining([{ label: 'You pay now', value: '2 PMT into the job’s escrow' }]) })
+  save(storage, { ...flow, intent: { kind: 'steal' } } as unknown as Flow)
+  expect(load(storage, 31337, ACCOUNT)).toEqual([])
 })

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 from aggregator.errors import GramercyError, OutOfRange
-from scripts.benchmarks import api_load, gas, growth, indexer, peers, report
+from scripts.benchmarks import api_load, dashboard, gas, growth, indexer, peers, report
 from scripts.benchmarks.attacks import main as attacks
 from scripts.benchmarks.inputs import MAX_UPDATES, Parameters, prepare_srs
 from scripts.benchmarks.measuring import envelope
@@ -83,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     indexer.add_arguments(commands.add_parser("indexer", help=what, description=f"Measure {what}."))
     what = "reads of the dashboard's API at a fixed rate over loopback"
     api_load.add_arguments(commands.add_parser("api", help=what, description=f"Measure {what}."))
+    what = "the dashboard's pages in chromium"
+    dashboard.add_arguments(commands.add_parser("dashboard", help=what, description=f"Measure {what}."))
     return parser
 
 
@@ -182,6 +184,7 @@ _BENCHMARKS: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "peers": _peers,
     "rules": rules.run,
     "api": api_load.run,
+    "dashboard": dashboard.run,
     "indexer": lambda asked: indexer.run(asked, run_fresh),
 }
 

@@ -1,7 +1,8 @@
-"""Write evidence.json and impossible.json, for the tests of the verification in the browser.
+"""Write evidence.json, impossible.json and turns.json, for the tests of the verification in the browser.
 
-The former has settlements as a market logs them, proven. The latter has cases as in tests/vectors/settlement.json, of
-matrices that no rows have, though they pass every check on products: where a negative square or a bound comes in.
+The first has settlements as a market logs them, proven. The others have cases as in tests/vectors/settlement.json:
+impossible.json of matrices that no rows have, though they pass every check on products, where a negative square or a
+bound comes in; turns.json of jobs in which a trainer turns after some rounds, and others copy, where memories decide.
 ``--check`` compares the committed files with what the Python core makes. ``--rows N PATH`` writes one settlement of N
 updates with every extra row, too large to commit: what is measured.
 """
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from math import isqrt
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,41 @@ def _impossible(stream: Stream, layout: Layout, bound: int) -> Products:
     return Products(layout, tuple(map(tuple, matrix)))
 
 
+def turning_cases(n: int = 5, d: int = 12, bits: int = 12) -> Iterator[dict[str, Any]]:
+    """Yield the cases of ``turns.json``: jobs of some rounds, by rules and scores that remember; most entries are 0."""
+    pairs = [("marginal-value", score) for score in sorted(SCORES) if SCORES[score].settles]
+    pairs += [(rule, score) for rule in ("mean", "multi-krum") for score in ("alignment", "leave-one-out")]
+    for rule, score in pairs:
+        name, memory, last = f"{rule} and {score}", EMPTY, [0] * d
+        stream = Stream(name)
+        turn, (way,) = 2 + stream.below(4), stream.updates(1, d, 200)
+        terms = RoundRules(rule, score, 1, 100 * d, bits, 3, 10**18, reference=True, floor_bps=3_000)
+        for number in range(1, turn + 3):
+            way = [step + off for step, off in zip(way, stream.updates(1, d, 100)[0], strict=True)]
+            rows = _turning(stream, n, way, turned=number > turn)
+            layout = Layout(n, reference=True, previous=any(last), history=False)
+            products = _products(layout, rows + [last] * layout.previous)
+            question = _Question(terms, products, [5, 1, 3, 2, 4], 0, [7, 8, 9, 10, 11], memory)
+            weights = question.outcome.weights
+            last = [sum(weight * row[k] for weight, row in zip(weights, rows[:n], strict=True)) for k in range(d)]
+            yield question.case(f"{name}, round {number}")
+            memory = question.outcome.memory
+
+
+def _turning(stream: Stream, n: int, way: list[int], *, turned: bool) -> list[list[int]]:
+    """Return updates and reference: the last trainer but one turns, the last copies another, maybe the turned one."""
+    noise = stream.updates(n + 1, len(way), 100 + stream.below(400))
+    rows = [[step + off for step, off in zip(way, each, strict=True)] for each in noise]
+    if turned:
+        rows[n - 2] = [-step for step in rows[n - 2]]
+    rows[n - 1] = list(rows[(stream.below(n - 1), n - 2)[stream.below(2)]])
+    return rows
+
+
+def _products(layout: Layout, rows: list[list[int]]) -> Products:
+    return Products(layout, tuple(tuple(sum(map(mul, one, other)) for other in rows) for one in rows))
+
+
 def _with_all(n: int, d: int) -> Scene:
     def played(*, previous: bool, memory: Carried) -> Scene:
         return scene(
@@ -189,7 +226,11 @@ def main() -> int:
         return 0
     texts = {
         FOLDER / name: '{"cases": [\n' + ",\n".join(map(json.dumps, cases)) + "\n]}\n"
-        for name, cases in (("evidence.json", evidence_cases()), ("impossible.json", impossible_cases()))
+        for name, cases in (
+            ("evidence.json", evidence_cases()),
+            ("impossible.json", impossible_cases()),
+            ("turns.json", turning_cases()),
+        )
     }
     if arguments.check:
         return int(any(path.read_text() != text for path, text in texts.items()))

@@ -3,11 +3,12 @@ import { describe, expect, test } from 'vitest'
 import { fromHex, toHex } from '../../src/protocol/bytes'
 import { decodeCarried, encodeCarried } from '../../src/protocol/carried'
 import { settle } from '../../src/protocol/settlement'
-import { IMPOSSIBLE, roundTerms, SETTLEMENTS } from './vectors'
+import { IMPOSSIBLE, roundTerms, SETTLEMENTS, TURNS } from './vectors'
 
 describe.each([
   ['settlement.json', SETTLEMENTS],
   ['matrices that no rows have', IMPOSSIBLE],
+  ['trainers who turn', TURNS],
 ])('%s', (_, cases) => {
   test.each(cases)('$name', (vector) => {
     const carried = decodeCarried(fromHex(vector.carried))

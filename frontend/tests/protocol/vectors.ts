@@ -12,6 +12,7 @@ import type { RoundTerms } from '../../src/protocol/settlement'
 import type { GramStatement, RoundRules } from '../../src/protocol/statement'
 import { developmentWords } from './development-string'
 import impossible from './impossible.json'
+import turns from './turns.json'
 
 export const COMMITMENTS = commitments
 export const HISTORY = history.cases
@@ -20,6 +21,8 @@ export const SETTLEMENTS = settlement.cases
 export const REFERENCE_STRINGS = srs.development
 /** Cases like those of settlement.json, of matrices that pass every check and are of no rows; make_evidence.py makes them. */
 export const IMPOSSIBLE: readonly SettlementVector[] = impossible.cases
+/** Such cases of jobs in which a trainer turns after some rounds, and others copy; round after round. */
+export const TURNS: readonly SettlementVector[] = turns.cases
 export type ProofVector = (typeof PROOFS)[number]
 export type SettlementVector = (typeof SETTLEMENTS)[number]
 

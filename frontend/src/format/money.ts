@@ -44,6 +44,11 @@ export function shareOf(part: bigint | string, whole: bigint | string, scale = 1
   return Number((BigInt(part) * BigInt(scale)) / all)
 }
 
+/** The part of a whole that a share, 0 to 1, stands for: to one in ten thousand. */
+export function partOf(share: number, whole: bigint | string): bigint {
+  return (BigInt(whole) * BigInt(Math.round(Math.max(0, share) * 10_000))) / 10_000n
+}
+
 /** The sum of amounts. */
 export function sum(amounts: Iterable<bigint | string>): bigint {
   let total = 0n

@@ -1,10 +1,10 @@
-/** A new draft with the terms of a job that was opened before. */
+/** A new draft with the terms of a job that was opened before; not its verifier, which its owner, anybody, chose. */
 import type { JobDetail } from '../api/types'
 import { formatExact } from '../format/money'
 import { DEFAULTS, type Draft } from './draft'
 
-/** The draft that would open the same job again; its lifetime is the default. */
-export function draftFrom({ summary, terms, manifest_cid, aggregators }: JobDetail): Draft {
+/** The draft that would open the same job again, with this verifier; its lifetime is the default. */
+export function draftFrom({ summary, terms, manifest_cid, aggregators }: JobDetail, verifier: string): Draft {
   const of = (units: string) => formatExact(units, terms.token.decimals)
   return {
     ...DEFAULTS,
@@ -31,7 +31,7 @@ export function draftFrom({ summary, terms, manifest_cid, aggregators }: JobDeta
     reference: terms.reference,
     floor: formatExact(String(terms.floor_bps), 2),
     cap: formatExact(String(terms.cap_bps), 2),
-    verifier: terms.verifier,
+    verifier,
     aggregators: aggregators.filter(({ by_owner, dismissed }) => by_owner && !dismissed).map(({ address }) => address).join('\n'),
     bond: of(terms.aggregator_bond),
     challengerShare: formatExact(String(terms.challenger_share_bps), 2),

@@ -6,8 +6,6 @@ export interface ChainSettings {
   rpc_url: string | null
   /** Whether it is a development chain. */
   local: boolean
-  /** The verifier that the address book names, where the server tells. */
-  verifier?: string | null
 }
 
 /** Chains that last no longer than a test (market/domain.py): only there a development wallet is offered. */

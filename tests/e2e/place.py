@@ -86,8 +86,12 @@ class Place:
 
 @contextlib.contextmanager
 def dashboard(stage: Stage, **changes: str) -> Iterator[Place]:
-    """Serve a market's dashboard in a process of its own; ``changes`` are of its environment."""
-    with stage.start("observer", "dashboard", "--port", "0", **changes) as process:
+    """Serve a market's dashboard in a process of its own; ``changes`` are of its environment.
+
+    It is told the market's verifier as by an address book.
+    """
+    told = {"GRAMERCY_DASHBOARD_VERIFIERS": f"{stage.w3.eth.chain_id}:{stage.market}={stage.verifier}"}
+    with stage.start("observer", "dashboard", "--port", "0", **{**told, **changes}) as process:
         yield Place(stage, process.wait_for("dashboard-ready")["url"])
         os.kill(process.pid, signal.SIGTERM)
         assert process.finish().code == 0

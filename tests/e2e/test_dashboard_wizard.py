@@ -85,7 +85,7 @@ def test_an_owner_opens_a_job_in_the_coin(browser: Browser, place: Place) -> Non
         fill(page, Floor="0", Cap="0")
         expect(page.get_by_role("textbox", name="Verifier", exact=True)).to_have_value(
             stage.verifier
-        )  # of the newest job
+        )  # of the deployment
         fill(page, Aggregators=stage.actor("aggregator").address, **{"Aggregator's bond": "0.5"})
         expect(page.get_by_text(f"{exact(3 * COIN)}, 2 rounds of {exact(3 * COIN // 2)} at most")).to_be_visible()
         keep(page, "wizard-review")

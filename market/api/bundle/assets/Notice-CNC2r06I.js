@@ -1,1 +1,0 @@
-import{$ as e,M as t,S as n,U as r,Z as i,kt as a,pt as o,ut as s,z as c}from"./Icon-NcoPuhS5.js";var l=e(`<div><!></div>`);function u(e,u){let d=n(u,`tone`,3,`plain`);var f=l(),p=o(f);r(p,()=>u.children),a(f),s(()=>{c(f,1,`notice ${d()??``}`,`g-1ghvy5e`),t(f,`role`,d()===`danger`?`alert`:`status`)}),i(e,f)}export{u as t};

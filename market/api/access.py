@@ -15,22 +15,28 @@ from market.api.settings import LOOPBACK
 from market.api.signing_in import Session
 
 CSRF_HEADER = "X-CSRF-Token"
+_HTTP_PORT = 80
 
 
 @dataclass(frozen=True, slots=True)
 class CookieName:
-    """A cookie; over TLS it is bound to this very host by its name (RFC 6265bis, 4.1.3)."""
+    """A cookie; over TLS it is bound to this very host by its name (RFC 6265bis, 4.1.3).
+
+    On loopback, cookies are the same for all ports: its name tells servers on one machine apart.
+    """
 
     name: str
 
     def name_for(self, request: Request) -> str:
         """Return the cookie's name."""
-        return f"__Host-{self.name}" if is_secure(request) else self.name
+        return f"__Host-{self.name}" if is_secure(request) else f"{self.name}-{request.url.port or _HTTP_PORT}"
 
 
 SESSION, VISITOR = CookieName("gramercy"), CookieName("gramercy-visitor")
 _cookie = APIKeyCookie(
-    name=SESSION.name, auto_error=False, description="Set by /auth/verify; `__Host-` before it by TLS"
+    name=SESSION.name,
+    auto_error=False,
+    description="Set by /auth/verify; `__Host-` before it by TLS, the port behind it on loopback",
 )
 _header = APIKeyHeader(name=CSRF_HEADER, auto_error=False, description="`csrf` of /me; for requests with effects")
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from web3 import Web3
 
 from market.api.answers import Bodies, Freshness, Replays
@@ -19,6 +19,7 @@ from market.api.drafts import DraftStore
 from market.api.files import Files
 from market.api.guard import Guard
 from market.api.hooks import HookStore
+from market.api.limits import Limit
 from market.api.mail import Mail
 from market.api.metrics import Metrics
 from market.api.openapi import complete, operation_id
@@ -97,7 +98,15 @@ def create_app(settings: Settings, parts: Parts, started: Callable[[], None] = l
     app.include_router(health.router)
     app.include_router(pages.router)
     app.add_middleware(Replays, bodies=app.state.bodies)
-    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=_GZIP_FROM_BYTES,
+        compresslevel=_GZIP_LEVEL,
+        exclude_content_types=(
+            *DEFAULT_EXCLUDED_CONTENT_TYPES,
+            "application/octet-stream",
+        ),  # models: seconds for little
+    )
     app.add_middleware(Guard, settings=settings, observe=app.state.metrics.observe)
     complete(app)
     return app
@@ -115,6 +124,7 @@ def _fill(app: FastAPI, settings: Settings, parts: Parts) -> None:
     state.hooks = HookStore(parts.engine, Outbound(settings.local_hooks), mail)
     state.watcher = Watcher(parts.reader, [fresh.hear, hub.tell, state.hooks.tell, *parts.listeners], state.hooks.place)
     state.files, state.bundle = parts.files, pages.read_bundle()
+    state.making_files = Limit("making files of jobs", 4, waiting=4)
     state.workers = (*parts.workers, state.watcher, Deliverer(state.hooks, state.metrics.count_delivery))
 
 

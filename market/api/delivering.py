@@ -1,13 +1,10 @@
-"""Delivery of hooks' messages: a thread sends what is due, signs it, and tries again for a day.
+"""Delivery of hooks' messages: a few threads send what is due, and try again for a day.
 
-Webhooks follow Standard Webhooks (standardwebhooks.com): HMAC-SHA256 over id, time and body.
+No account's receivers hold up another's: each account has one message under way, and who was served last waits longest.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import http.client
 import json
 import logging
@@ -17,9 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, Row, select, update
+from sqlalchemy import ColumnElement, Engine, Row, select, update
 
 from aggregator.errors import GramercyError
+from market.api import webhooks
 from market.api.hooks import HookStore
 from market.api.private_views import HookKind
 from market.api.tables import deliveries, hooks
@@ -28,8 +26,13 @@ from market.indexer.database import writing
 BACKOFF_SECONDS = (5, 60, 300, 1_800, 7_200, 28_800, 86_400)
 """Waits after the first failure, the second and so on; after the last, a message is given up."""
 POLL_SECONDS = 1.0
+THREADS = 4
+_TIDY_SECONDS = 3_600.0
+_STOP_SECONDS = 3.0
+"""How long the end waits for messages under way; one that is cut off is sent again, under the same id."""
 _GONE = 410
 _BATCH = 20
+_EXPECTED = (OSError, http.client.HTTPException, smtplib.SMTPException)
 _LOG = logging.getLogger("gramercy.api")
 
 
@@ -40,35 +43,37 @@ class Deliverer:
     store: HookStore
     count: Callable[[str], None]
     _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _busy: set[str] = field(default_factory=set)
+    _served: dict[str, int] = field(default_factory=dict)
+    _turn: int = 0
+    _tidied: float = 0.0
 
     def start(self) -> None:
         """Begin to send."""
-        self._thread = threading.Thread(target=self._run, name="deliverer", daemon=True)
-        self._thread.start()
+        for number in range(THREADS):
+            thread = threading.Thread(target=self._run, name=f"deliverer-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def stop(self) -> None:
-        """End after the message under way."""
+        """End, after the messages under way if they do not take long."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        for thread in self._threads:
+            thread.join(_STOP_SECONDS)
 
     def deliver_due(self) -> int:
-        """Send every message that is due; return how many were tried."""
-        chosen = (
-            select(deliveries, hooks.c.kind, hooks.c.target, hooks.c.secret)
-            .join(hooks, hooks.c.id == deliveries.c.hook_id)
-            .where(deliveries.c.due <= self.store.clock(), hooks.c.active)
-            .order_by(deliveries.c.due)
-            .limit(_BATCH)
-        )
-        with self._engine.connect() as connection:
-            rows = connection.execute(chosen).all()
-        for row in rows:
-            if self._stop.is_set():
-                break
-            self._deliver(row)
-        return len(rows)
+        """Send messages that are due, one after another; return how many were tried."""
+        tried = 0
+        while tried < _BATCH and not self._stop.is_set() and (row := self._take()) is not None:
+            try:
+                self._deliver(row)
+            finally:
+                with self._lock:
+                    self._busy.discard(row.account)
+            tried += 1
+        return tried
 
     @property
     def _engine(self) -> Engine:
@@ -77,18 +82,53 @@ class Deliverer:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
+                self._tidy()
                 busy = self.deliver_due()
             except Exception:
                 _LOG.exception("hooks could not be served")
                 busy = 0
             self._stop.wait(0 if busy else POLL_SECONDS)
 
+    def _tidy(self) -> None:
+        now = self.store.clock()
+        with self._lock:
+            if now < self._tidied + _TIDY_SECONDS:
+                return
+            self._tidied = now
+        self.store.tidy()
+
+    def _take(self) -> Row[Any] | None:
+        """Return the oldest message that is due of the account that was served the longest ago, and has none under way.
+
+        It is to be given back: no other of its account is taken before.
+        """
+        due = deliveries.c.due <= self.store.clock(), hooks.c.active
+        of_hooks = deliveries.join(hooks, hooks.c.id == deliveries.c.hook_id)
+        with self._lock, self._engine.connect() as connection:
+            accounts = set(connection.scalars(select(hooks.c.account).select_from(of_hooks).where(*due).distinct()))
+            self._served = {account: turn for account, turn in self._served.items() if account in accounts}
+            free = accounts - self._busy
+            if not free:
+                return None
+            account = min(free, key=lambda one: (self._served.get(one, 0), one))
+            row = connection.execute(_oldest(*due, hooks.c.account == account)).first()
+            if row is not None:
+                self._turn += 1
+                self._served[account] = self._turn
+                self._busy.add(account)
+            return row
+
     def _deliver(self, row: Row[Any]) -> None:
         status, failure = 0, None
         try:
             status = self._send(row)
-        except (OSError, http.client.HTTPException, smtplib.SMTPException, GramercyError) as error:
-            failure = (error.message if isinstance(error, GramercyError) else type(error).__name__)[:200]
+        except GramercyError as error:
+            failure = error.message[:200]
+        except Exception as error:
+            # Nothing that a receiver does may keep its message at the head of the queue.
+            failure = type(error).__name__
+            if not isinstance(error, _EXPECTED):
+                _LOG.exception("message %s could not be sent", row.message)
         if failure is None and not 200 <= status < 300:  # noqa: PLR2004 - the class of successes
             failure = f"the receiver answered with status {status}"
         now = self.store.clock()
@@ -112,19 +152,15 @@ class Deliverer:
             lines = "\n".join(f"{name}: {value}" for name, value in told.items() if value is not None)
             self.store.mail.send(row.target, f"Gramercy: {told['type']}, {where}", lines + "\n")
             return 200
-        body, at = row.body.encode(), str(int(self.store.clock()))
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "gramercy",
-            "webhook-id": row.message,
-            "webhook-timestamp": at,
-            "webhook-signature": signature(row.secret, row.message, at, body),
-        }
-        return self.store.outbound.post(row.target, body, headers)
+        store = self.store
+        return webhooks.post(store.outbound, row.target, row.secret, row.message, row.body.encode(), store.clock())
 
 
-def signature(secret: str, message: str, at: str, body: bytes) -> str:
-    """Return the value of `webhook-signature`."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    signed = b".".join([message.encode(), at.encode(), body])
-    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+def _oldest(*where: ColumnElement[bool]) -> Any:
+    return (
+        select(deliveries, hooks.c.kind, hooks.c.target, hooks.c.secret, hooks.c.account)
+        .join(hooks, hooks.c.id == deliveries.c.hook_id)
+        .where(*where)
+        .order_by(deliveries.c.due, deliveries.c.id)
+        .limit(1)
+    )

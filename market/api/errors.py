@@ -61,6 +61,13 @@ class TooMany(ApiError):
     status = 429
 
 
+class TooLarge(ApiError):
+    """What is asked for takes more memory or storage than this server gives to one request."""
+
+    code = "too-large"
+    status = 422
+
+
 class Unavailable(ApiError):
     """What is asked for cannot be had now, though it may exist: storage or the chain does not answer."""
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
+import smtplib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, exists, func, insert, literal, or_, select, update
 
-from market.api.errors import TooMany
-from market.api.mail import Mail
-from market.api.outbound import Outbound
+from aggregator.errors import InvalidInput
+from market.api import webhooks
+from market.api.errors import TooMany, Unavailable
+from market.api.limits import Limit
+from market.api.mail import Mail, inbox
+from market.api.outbound import ForbiddenTarget, Outbound
 from market.api.private_views import Hook, HookGiven, HookKind, NewHook
 from market.api.signing_in import digest
-from market.api.tables import count, deliveries, hooks, mailings, places
+from market.api.tables import count, deliveries, hooks, lock, mailings, places
 from market.api.watching import News, Place
 from market.domain import Address
 from market.errors import NotFound
@@ -25,9 +29,24 @@ from market.indexer.database import writing
 from market.indexer.views import EventView
 
 MAX_HOOKS = 20
+MAX_HOOKS_IN_ALL = 5_000
 MAX_MAILINGS = 5
 _DAY_SECONDS = 86_400
 _KEPT_SECONDS = 7 * _DAY_SECONDS
+_EVENTS_AT_ONCE = 20
+_ALL = "hooks"  # the lock of what is counted over all accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many codes are sent in a day: for one account, to one inbox or host, and in all."""
+
+    account: int
+    target: int
+    in_all: int
+
+
+QUOTAS = {HookKind.EMAIL: Quota(MAX_MAILINGS, MAX_MAILINGS, 200), HookKind.WEBHOOK: Quota(MAX_HOOKS, 100, 1_000)}
 _DUE = select(func.count()).where(deliveries.c.hook_id == hooks.c.id, deliveries.c.due.is_not(None))
 _WITH_WAITING = select(
     hooks,
@@ -55,25 +74,25 @@ class HookStore:
     outbound: Outbound
     mail: Mail
     clock: Callable[[], float] = field(default=time.time)
+    _writing: Limit = field(default_factory=lambda: Limit("changing a hook", 2, waiting=6, seconds=5.0))
+    _reaching: Limit = field(default_factory=lambda: Limit("sending a code", 2, waiting=2))
 
-    def add(self, account: Address, given: HookGiven, *, since: int) -> NewHook:
-        """Keep a hook for events after block ``since``; an e-mail address is sent a code first.
+    def add(self, account: str, given: HookGiven, *, since: int) -> NewHook:
+        """Keep a hook for events after block ``since``, and send its target a code: it is told nothing before.
 
         Raises
         ------
         InvalidInput
-            If the target is not acceptable.
+            If the target is not acceptable, or does not take the code.
         TooMany
-            If the account has too many hooks, or has asked for too many confirmation mails.
+            If there are too many hooks, or too many codes were asked for, of the account or in all.
+        Unavailable
+            If the mail server does not take the code, or too many hooks are being made.
 
         """
-        code = secrets.token_hex(16) if given.kind is HookKind.EMAIL else None
-        if code is None:
-            self.outbound.target(given.target)
-        else:
-            self.mail.check(given.target)
-        secret = "" if code else "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-        number = secrets.token_hex(16)
+        code, number = secrets.token_hex(16), secrets.token_hex(16)
+        by_mail = given.kind is HookKind.EMAIL
+        secret = "" if by_mail else webhooks.new_secret()
         row = {
             "id": number,
             "account": account,
@@ -85,36 +104,42 @@ class HookStore:
             "about": given.about,
             "events": json.dumps(given.events),
             "secret": secret,
-            "code": digest(code) if code else None,
-            "active": code is None,
+            "code": digest(code),
+            "active": False,
             "since": since,
             "created": self.clock(),
         }
-        with writing(self.engine).begin() as connection:
-            if count(connection, hooks, hooks.c.account == account) >= MAX_HOOKS:
-                raise TooMany(f"an account has {MAX_HOOKS} hooks at most", hint="delete one first")
-            if code:
-                self._note_mailing(connection, account, given.target)
-            connection.execute(insert(hooks).values(row))
-        if code:
-            self._send_code(given.target, code)
+        with self._reaching.place():
+            if by_mail:
+                self.mail.check(given.target)
+            else:
+                self.outbound.target(given.target)
+            with self._writing.place(), writing(self.engine).begin() as connection:
+                lock(connection, _ALL)
+                self._require_room(connection, account, given)
+                connection.execute(insert(hooks).values(row))
+            try:
+                self._send_code(given, row, code)
+            except BaseException:
+                self.remove(account, number)
+                raise
         return NewHook(hook=self._one(account, number), secret=secret)
 
-    def all(self, account: Address) -> tuple[Hook, ...]:
+    def all(self, account: str) -> tuple[Hook, ...]:
         """Return an account's hooks, newest first."""
         wanted = _WITH_WAITING.where(hooks.c.account == account).order_by(hooks.c.created.desc(), hooks.c.id)
         with self.engine.connect() as connection:
             return tuple(_view(row) for row in connection.execute(wanted))
 
-    def remove(self, account: Address, number: str) -> None:
+    def remove(self, account: str, number: str) -> None:
         """Delete a hook and its messages; NotFound if the account has no such hook."""
-        with writing(self.engine).begin() as connection:
+        with self._writing.place(), writing(self.engine).begin() as connection:
             self._require(connection, account, number)
             connection.execute(delete(deliveries).where(deliveries.c.hook_id == number))
             connection.execute(delete(hooks).where(hooks.c.id == number))
 
-    def confirm(self, account: Address, number: str, code: str) -> Hook:
-        """Activate an e-mail hook by the code that its address was sent.
+    def confirm(self, account: str, number: str, code: str) -> Hook:
+        """Activate a hook by the code that its target was sent.
 
         Raises
         ------
@@ -123,7 +148,7 @@ class HookStore:
             cannot be tried.
 
         """
-        with writing(self.engine).begin() as connection:
+        with self._writing.place(), writing(self.engine).begin() as connection:
             row = self._require(connection, account, number)
             right = row.code is not None and secrets.compare_digest(row.code, digest(code))
             if right:
@@ -134,13 +159,14 @@ class HookStore:
             raise NotFound("that is not the code", hint="make the hook again to get another one")
         return self._one(account, number)
 
-    def try_out(self, account: Address, number: str) -> None:
+    def try_out(self, account: str, number: str) -> None:
         """Queue a message that says nothing; NotFound if there is no such hook, TooMany if one waits already."""
         told = {"type": "test", "text": "A test of a hook, as its owner asked for."}
-        with writing(self.engine).begin() as connection:
+        with self._writing.place(), writing(self.engine).begin() as connection:
+            lock(connection, account)
             row = self._require(connection, account, number)
             if not row.active:
-                raise NotFound("the hook is not active", hint="confirm its address first")
+                raise NotFound("the hook is not active", hint="confirm it first, by the code that was sent")
             waiting = deliveries.c.hook_id == number, deliveries.c.due.is_not(None), deliveries.c.message.like("test-%")
             if count(connection, deliveries, *waiting):
                 raise TooMany("a test of this hook is on its way already")
@@ -154,56 +180,125 @@ class HookStore:
         return None if row is None else (row.block, row.log_index, row.tx)
 
     def tell(self, news: list[News]) -> None:
-        """Queue messages for new events, each once a hook; called in the watcher's thread."""
-        with writing(self.engine).begin() as connection:
-            old = self.clock() - _KEPT_SECONDS
-            connection.execute(delete(deliveries).where(deliveries.c.due.is_(None), deliveries.c.created < old))
-            for one in news:
-                self._tell(connection, one)
+        """Queue messages for new events, each once a hook; called in the watcher's thread.
 
-    def _tell(self, connection: Connection, news: News) -> None:
+        In short transactions, so that nobody waits long; ended in between, it is done again from the last place on.
+        """
+        for one in news:
+            for start in range(0, len(one.events) if self._is_heard(one) else 0, _EVENTS_AT_ONCE):
+                with writing(self.engine).begin() as connection:
+                    for event in one.events[start : start + _EVENTS_AT_ONCE]:
+                        connection.execute(self._messages(one, event))
+            if one.place is not None and one.place != self.place(one.chain_id, one.market):
+                self._note_place(one.chain_id, one.market, one.place)
+
+    def tidy(self) -> None:
+        """Delete what is over: old messages, and hooks that nobody confirmed in a day."""
+        now = self.clock()
+        over = deliveries.c.due.is_(None), deliveries.c.created < now - _KEPT_SECONDS
+        with writing(self.engine).begin() as connection:
+            connection.execute(delete(deliveries).where(*over))
+            connection.execute(delete(hooks).where(hooks.c.code.is_not(None), hooks.c.created < now - _DAY_SECONDS))
+
+    def _is_heard(self, news: News) -> bool:
         here = hooks.c.chain_id == news.chain_id, hooks.c.market == news.market
-        listening = connection.execute(select(hooks).where(*here, hooks.c.active)).all() if news.events else []
-        for event in news.events:
-            message = f"{news.chain_id}-{news.market[2:]}-{event.tx[2:]}-{event.log_index}"
-            body = {"type": event.name, "chain_id": news.chain_id, "market": news.market, **_told(event)}
-            for hook in listening:
-                if _wants(hook, event):
-                    self._queue(connection, hook.id, message, body)
-        if news.place is not None:
-            at = {"block": news.place[0], "log_index": news.place[1], "tx": news.place[2]}
-            mine = places.c.chain_id == news.chain_id, places.c.market == news.market
-            if not connection.execute(update(places).where(*mine).values(at)).rowcount:
-                connection.execute(insert(places).values(chain_id=news.chain_id, market=news.market, **at))
+        with self.engine.connect() as connection:
+            return (
+                bool(news.events) and connection.execute(select(hooks.c.id).where(*here).limit(1)).first() is not None
+            )
+
+    def _messages(self, news: News, event: EventView) -> Any:
+        """Return the statement that queues an event for all active hooks that want it and have not got it."""
+        message = f"{news.chain_id}-{news.market[2:]}-{event.tx[2:]}-{event.log_index}"
+        body = {"type": event.name, "chain_id": news.chain_id, "market": news.market, **_told(event)}
+        wanted = (
+            hooks.c.chain_id == news.chain_id,
+            hooks.c.market == news.market,
+            hooks.c.active,
+            hooks.c.since < event.block,
+            or_(hooks.c.job_id.is_(None), hooks.c.job_id == event.job_id),
+            or_(hooks.c.about.is_(None), hooks.c.about == event.account),
+            or_(hooks.c.events == "[]", hooks.c.events != func.replace(hooks.c.events, f'"{event.name}"', "")),
+            ~exists().where(deliveries.c.hook_id == hooks.c.id, deliveries.c.message == message),
+        )
+        return insert(deliveries).from_select(*self._rows(message, body, hooks.c.id, *wanted))
+
+    def _rows(self, message: str, body: dict[str, Any], hook_id: Any, *where: Any) -> tuple[list[str], Any]:
+        now = self.clock()
+        row = {
+            "hook_id": hook_id,
+            "message": literal(message),
+            "body": literal(json.dumps(body, separators=(",", ":"))),
+            "attempts": literal(0),
+            "due": literal(now),
+            "created": literal(now),
+        }
+        return list(row), select(*row.values()).where(*where)
 
     def _queue(self, connection: Connection, hook_id: str, message: str, body: dict[str, Any]) -> None:
-        same = deliveries.c.hook_id == hook_id, deliveries.c.message == message
-        if connection.execute(select(deliveries.c.id).where(*same)).first() is None:
-            now = self.clock()
-            text = json.dumps(body, separators=(",", ":"))
-            row = {"hook_id": hook_id, "message": message, "body": text, "attempts": 0, "due": now, "created": now}
-            connection.execute(insert(deliveries).values(row))
-
-    def _note_mailing(self, connection: Connection, account: Address, target: str) -> None:
-        now = self.clock()
-        connection.execute(delete(mailings).where(mailings.c.at < now - _DAY_SECONDS))
-        for mine in (mailings.c.account == account, mailings.c.target == target.lower()):
-            if count(connection, mailings, mine) >= MAX_MAILINGS:
-                raise TooMany("too many confirmation mails were asked for today", hint="try again tomorrow")
-        connection.execute(insert(mailings).values(account=account, target=target.lower(), at=now))
-
-    def _send_code(self, target: str, code: str) -> None:
-        text = (
-            f"Somebody asked to be told here of events of a Gramercy market. If it was you, enter this code:\n\n"
-            f"    {code}\n\nIf not, do nothing: no further mail will come.\n"
+        connection.execute(
+            insert(deliveries).from_select(*self._rows(message, body, hooks.c.id, hooks.c.id == hook_id))
         )
-        self.mail.send(target, "Confirm this address", text)
 
-    def _one(self, account: Address, number: str) -> Hook:
+    def _note_place(self, chain_id: int, market: Address, place: Place) -> None:
+        at = {"block": place[0], "log_index": place[1], "tx": place[2]}
+        mine = places.c.chain_id == chain_id, places.c.market == market
+        with writing(self.engine).begin() as connection:
+            if not connection.execute(update(places).where(*mine).values(at)).rowcount:
+                connection.execute(insert(places).values(chain_id=chain_id, market=market, **at))
+
+    def _require_room(self, connection: Connection, account: str, given: HookGiven) -> None:
+        if count(connection, hooks, hooks.c.account == account) >= MAX_HOOKS:
+            raise TooMany(f"an account has {MAX_HOOKS} hooks at most", hint="delete one first")
+        if count(connection, hooks) >= MAX_HOOKS_IN_ALL:
+            raise TooMany("this server has as many hooks as it may have", hint="ask whoever runs it")
+        now, target, quota = self.clock(), _target(given), QUOTAS[given.kind]
+        connection.execute(delete(mailings).where(mailings.c.at < now - _DAY_SECONDS))
+        # A webhook's target is told from an inbox by having no @ in it.
+        alike = mailings.c.target.contains("@") if given.kind is HookKind.EMAIL else ~mailings.c.target.contains("@")
+        for mine, bound in (
+            (mailings.c.account == account, quota.account),
+            (mailings.c.target == target, quota.target),
+            (mailings.c.target != "", quota.in_all),
+        ):
+            if count(connection, mailings, alike, mine) >= bound:
+                raise TooMany("too many codes were asked for today", hint="try again tomorrow")
+        connection.execute(insert(mailings).values(account=account, target=target, at=now))
+
+    def _send_code(self, given: HookGiven, row: Mapping[str, Any], code: str) -> None:
+        asked = "Somebody asked to be told here of events of a Gramercy market."
+        if given.kind is HookKind.EMAIL:
+            text = (
+                f"{asked} If it was you, enter this code:\n\n"
+                f"    {code}\n\nIf not, do nothing: no further mail will come.\n"
+            )
+            try:
+                self.mail.send(given.target, "Confirm this address", text)
+            except (OSError, smtplib.SMTPException):
+                raise Unavailable("the mail with the code could not be sent", hint="try again later") from None
+            return
+        text = f"{asked} If it was you, enter the code there; if not, do nothing: no further message will come."
+        body = json.dumps({"type": "confirm", "code": code, "text": text}).encode()
+        try:
+            status = webhooks.post(
+                self.outbound, given.target, row["secret"], f"confirm-{row['id']}", body, self.clock()
+            )
+        except ForbiddenTarget:
+            raise
+        except Exception as error:  # whatever the receiver does
+            raise InvalidInput(
+                f"the code could not be posted to the URL: {type(error).__name__}", hint="let the receiver run"
+            ) from None
+        if not 200 <= status < 300:  # noqa: PLR2004 - the class of successes
+            raise InvalidInput(
+                f"the receiver answered with status {status} to the code", hint="it has to answer with 2xx"
+            )
+
+    def _one(self, account: str, number: str) -> Hook:
         with self.engine.connect() as connection:
             return _view(self._require(connection, account, number))
 
-    def _require(self, connection: Connection, account: Address, number: str) -> Row[Any]:
+    def _require(self, connection: Connection, account: str, number: str) -> Row[Any]:
         wanted = _WITH_WAITING.where(hooks.c.id == number, hooks.c.account == account)
         row = connection.execute(wanted).one_or_none()
         if row is None:
@@ -211,14 +306,9 @@ class HookStore:
         return row
 
 
-def _wants(hook: Row[Any], event: EventView) -> bool:
-    names = json.loads(hook.events)
-    return (
-        event.block > hook.since
-        and hook.job_id in (None, event.job_id)
-        and hook.about in (None, event.account)
-        and (not names or event.name in names)
-    )
+def _target(given: HookGiven) -> str:
+    """Return what codes are counted by."""
+    return inbox(given.target) if given.kind is HookKind.EMAIL else (urlsplit(given.target).hostname or "").rstrip(".")
 
 
 def _told(event: EventView) -> dict[str, Any]:

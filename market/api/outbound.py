@@ -2,15 +2,18 @@
 
 The host is resolved once, every answer is checked, and the connection goes to the address that was checked: a name
 that resolves to something else a moment later (DNS rebinding) changes nothing. Redirects are answers, never followed;
-proxies of the environment are not used, as they would resolve again.
+proxies of the environment are not used, as they would resolve again. One deadline is over each exchange, however its
+parts trickle in, and of an answer the status is read, nothing more.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -18,9 +21,13 @@ from urllib.parse import urlsplit
 from aggregator.errors import InvalidInput
 
 SECONDS = 10.0
-_MAX_ANSWER_BYTES = 1 << 14
+"""How long an exchange may take in all, from the connection to the answer's status."""
+PORTS = (80, 443, 8080, 8443)
+"""Of public addresses: a mail server, say, would take an HTTP request's body for its own language."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")
+_RELAYS = ipaddress.IPv4Network("192.88.99.0/24")
+"""Of 6to4, given up by RFC 7526."""
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], list[str]]
 """Host and port to addresses."""
@@ -90,7 +97,10 @@ class Outbound:
             raise ForbiddenTarget("URLs with credentials are not allowed")
         number = port or (443 if parts.scheme == "https" else 80)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return Target(parts.scheme, host, number, path, self._checked(host, number))
+        address = self._checked(host, number)
+        if not self.allow_local and number not in PORTS:
+            raise ForbiddenTarget(f"the URL's port is none of {', '.join(map(str, PORTS))}")
+        return Target(parts.scheme, host, number, path, address)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Send a body; return the answer's status.
@@ -103,15 +113,21 @@ class Outbound:
             If nothing, or nothing in HTTP, answers in time.
 
         """
-        target = self.target(url)
-        connection = _connection(target)
+        connection = _connection(self.target(url))
+        deadline = threading.Timer(SECONDS, connection.cut)
+        deadline.daemon = True
+        deadline.start()
         try:
-            connection.request("POST", target.path, body, dict(headers))
-            answer = connection.getresponse()
-            answer.read(_MAX_ANSWER_BYTES)
-            return answer.status
+            connection.request("POST", connection.target.path, body, dict(headers))
+            status = connection.getresponse().status
+        except Exception:
+            connection.require_time()
+            raise
         finally:
+            deadline.cancel()
             connection.close()
+        connection.require_time()  # a header that was cut off reads like a whole one
+        return status
 
     def _checked(self, host: str, port: int) -> str:
         try:
@@ -131,7 +147,12 @@ def is_public(text: str) -> bool:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return False
-    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in _carried(address))
+    return all(_is_host(one) for one in _carried(address))
+
+
+def _is_host(address: IpAddress) -> bool:
+    odd = address.is_site_local if isinstance(address, ipaddress.IPv6Address) else address in _RELAYS
+    return address.is_global and not (odd or address.is_multicast or address.is_reserved)
 
 
 def _carried(address: IpAddress) -> list[IpAddress]:
@@ -144,21 +165,34 @@ def _carried(address: IpAddress) -> list[IpAddress]:
     return found if address.ipv4_mapped or address in _NAT64 else [address, *found]
 
 
-def _connection(target: Target) -> http.client.HTTPConnection:
-    if target.scheme == "http":
-        return _Pinned(target)
-    return _PinnedTls(target)
+def _connection(target: Target) -> _Pinned:
+    return _Pinned(target) if target.scheme == "http" else _PinnedTls(target)
 
 
 class _Pinned(http.client.HTTPConnection):
-    """A connection to the checked address, under the URL's host name."""
+    """A connection to the checked address, under the URL's host name, that another thread may cut off."""
 
     def __init__(self, target: Target) -> None:
         super().__init__(target.host, target.port, timeout=SECONDS)
-        self._target = target
+        self.target = target
+        self._late = False
 
     def connect(self) -> None:
-        self.sock = socket.create_connection((self._target.address, self._target.port), timeout=SECONDS)
+        self.sock = socket.create_connection((self.target.address, self.target.port), timeout=SECONDS)
+        self.require_time()
+
+    def cut(self) -> None:
+        """End whatever is under way."""
+        self._late = True
+        if self.sock is not None:
+            with contextlib.suppress(OSError):
+                # The plain socket's: a TLS socket's own would have what is still being sent go out in the clear.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+    def require_time(self) -> None:
+        """Raise TimeoutError if the time is over."""
+        if self._late:
+            raise TimeoutError("the receiver took too long")
 
 
 class _PinnedTls(_Pinned):
@@ -168,4 +202,8 @@ class _PinnedTls(_Pinned):
 
     def connect(self) -> None:
         super().connect()
-        self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self._target.host)
+        context = ssl.create_default_context()
+        secure = context.wrap_socket(self.sock, server_hostname=self.target.host, do_handshake_on_connect=False)
+        self.sock = secure
+        self.require_time()
+        secure.do_handshake()

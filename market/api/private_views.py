@@ -116,7 +116,7 @@ class Hook(View):
     job_id: int | None
     about: Address | None
     events: tuple[str, ...]
-    active: bool = Field(description="False until an e-mail address is confirmed, or when the receiver said 410")
+    active: bool = Field(description="False until the target is confirmed, and after the receiver said 410 (a failure)")
     created: int = Field(description="Unix seconds, wall clock")
     delivered: int | None = Field(description="When it was last told of something")
     failure: str | None = Field(description="Why the last attempt failed, if it did")
@@ -138,7 +138,7 @@ class Hooks(View):
 
 
 class Confirmation(Given):
-    """The code from a confirmation mail."""
+    """The code that a hook's target was sent."""
 
     code: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 

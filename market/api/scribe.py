@@ -21,7 +21,6 @@ from market.rounds import RoundState
 from market.services.job import Job
 from market.services.manifest import MAX_MANIFEST_BYTES, Manifest
 from market.services.publishing import withheld_until
-from market.services.view import exclusions_of
 from market.storage.base import get_bytes
 from market.storage.cid import Cid
 from market.trainer.builtin import builtin_task
@@ -125,11 +124,11 @@ class Scribe:
         now = time.monotonic()
         with self._lock:
             due = [key for key, at in self._due.items() if at <= now]
-            for key in due:
-                del self._due[key]
         for key in due:
             if self._stop.is_set():
                 return
+            with self._lock:
+                self._due.pop(key, None)
             if not self._guarded(key):
                 with self._lock:
                     self._due.setdefault(key, now + RETRY_SECONDS)
@@ -153,9 +152,9 @@ class Scribe:
             try:
                 data = get_bytes(self.files.storage, Cid.parse(cid), max_bytes=MAX_MANIFEST_BYTES)
                 self.notebook.set_name(cid, Manifest.from_bytes(data).name)
-            except GramercyError as error:
+            except Exception as error:  # what others published is kept or left, and the next one's turn comes
                 self._later[cid] = time.monotonic() + RETRY_SECONDS
-                _LOG.info("the manifest of job %d cannot be read: %s", job_id, error.message)
+                _LOG.info("the manifest of job %d cannot be read: %s", job_id, _words(error))
 
     def _guarded(self, key: _Key) -> bool:
         """Work on one job; return whether nothing is left to do."""
@@ -164,8 +163,8 @@ class Scribe:
                 return True
             with self.files.job(*key) as job:
                 return self._of_job(key, job)
-        except GramercyError as error:
-            _LOG.info("job %d cannot be read from storage: %s", key[2], error.message)
+        except Exception as error:  # as above: one job's trouble is not the others'
+            _LOG.info("job %d cannot be read from storage: %s", key[2], _words(error))
             return False
 
     def _wanted(self, key: _Key) -> bool:
@@ -203,7 +202,7 @@ class Scribe:
             self._done.add(what)
 
     def _explain(self, key: _Key, job: Job, state: RoundState) -> None:
-        reasons = exclusions_of(job, state)
+        reasons = self.files.reasons(job, state)
         if reasons:
             self.notebook.record_reasons(*key, state.number, reasons)
 
@@ -213,5 +212,10 @@ class Scribe:
             return
         task = builtin_task(manifest.task)
         schema = ModelSchema(manifest.entries)
-        found = evaluate_vector(task, schema, job.model(settled), task.load_data().validation)
+        with self.files.deriving(job):
+            found = evaluate_vector(task, schema, job.model(settled), task.load_data().validation)
         self.notebook.record_evaluation(*key, state.number, accuracy=found.accuracy, loss=found.loss, by=EVALUATOR)
+
+
+def _words(error: Exception) -> str:
+    return error.message if isinstance(error, GramercyError) else type(error).__name__

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import encode_defunct
@@ -10,21 +12,18 @@ from eth_utils.conversions import to_bytes
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 from web3 import Web3
-from web3.exceptions import Web3Exception
 
 from market.domain import Address
-from market.errors import ChainError
 
 _MAGIC = keccak(text="isValidSignature(bytes32,bytes)")[:4]
 _KEY_SIGNATURE_BYTES = 65
 MAX_SIGNATURE_BYTES = 4_096
+_LOG = logging.getLogger("gramercy.api")
 
 
-def signed_by(address: Address, text: str, signature: bytes, w3: Web3 | None) -> bool:
-    """Whether an account signed a text (EIP-191), by its key or, where it has code and a chain is at hand, EIP-1271."""
-    if len(signature) == _KEY_SIGNATURE_BYTES and _recovered(text, signature) == address:
-        return True
-    return w3 is not None and _contract_agrees(w3, address, text, signature)
+def signed_by_key(address: Address, text: str, signature: bytes) -> bool:
+    """Whether an account's key signed a text (EIP-191)."""
+    return len(signature) == _KEY_SIGNATURE_BYTES and _recovered(text, signature) == address
 
 
 def _recovered(text: str, signature: bytes) -> Address | None:
@@ -34,7 +33,11 @@ def _recovered(text: str, signature: bytes) -> Address | None:
         return None
 
 
-def _contract_agrees(w3: Web3, address: Address, text: str, signature: bytes) -> bool:
+def signed_by_contract(w3: Web3, address: Address, text: str, signature: bytes) -> bool:
+    """Whether the contract that an account is on a chain agrees to a text (EIP-1271); False where that cannot be had.
+
+    A contract that wants something fetched first (EIP-3668) is not obeyed: it would choose where this server connects.
+    """
     prefixed = text.encode()
     digest = keccak(b"\x19Ethereum Signed Message:\n%d" % len(prefixed) + prefixed)
     data = _MAGIC + encode(["bytes32", "bytes"], [digest, signature])
@@ -42,7 +45,9 @@ def _contract_agrees(w3: Web3, address: Address, text: str, signature: bytes) ->
     try:
         if not w3.eth.get_code(target):
             return False
-        answer = to_bytes(w3.eth.call({"to": target, "data": Web3.to_hex(data)}))
-    except (Web3Exception, ChainError, ValueError):
+        answer = to_bytes(w3.eth.call({"to": target, "data": Web3.to_hex(data)}, ccip_read_enabled=False))
+    except Exception as error:
+        # Whatever a contract or a node answers, it did not agree; what web3 raises then is of many kinds.
+        _LOG.info("account %s could not be asked for its signature: %s", target, type(error).__name__)
         return False
     return answer == _MAGIC.ljust(32, b"\0")

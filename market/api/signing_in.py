@@ -1,4 +1,4 @@
-"""Sign-ins and sessions, kept in the database: nonces serve once, and cookies hold nothing but a random token."""
+"""Sign-ins and sessions: nonces serve once, sessions are in the database, cookies hold nothing but a random token."""
 
 from __future__ import annotations
 
@@ -8,30 +8,37 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 from web3 import Web3
 
-from market.api.errors import SignInRefused, TooMany
-from market.api.signatures import signed_by
+from market.api.errors import SignInRefused
+from market.api.limits import Limit
+from market.api.nonces import Nonces
+from market.api.signatures import signed_by_contract, signed_by_key
 from market.api.siwe import SignIn
-from market.api.tables import count, nonces, sessions
+from market.api.tables import sessions
 from market.domain import Address
 from market.indexer.database import writing
 
-NONCE_SECONDS = 300
 SESSION_SECONDS = 7 * 86_400
-_MAX_NONCES = 20_000
+CHAIN_SECONDS = 10.0
+"""How long a chain may take to say whether a contract signed."""
+MAX_SESSIONS = 20
 _BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who is signed in, and the token that requests with effects must repeat."""
+    """Who is signed in, and the token that requests with effects must repeat.
+
+    ``account`` is what private data belong to: the address, or chain and address where a contract signed.
+    """
 
     address: Address
     chain_id: int
     csrf: str
     expires: float
+    account: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,49 +59,52 @@ class SignIns:
     engine: Engine
     chains: Mapping[int, Web3]
     clock: Callable[[], float] = field(default=time.time)
+    _nonces: Nonces = field(default_factory=Nonces)
+    _asking: Limit = field(default_factory=lambda: Limit("signing in by a contract", 4, waiting=4))
+    _writing: Limit = field(default_factory=lambda: Limit("signing in", 2, waiting=6, seconds=5.0))
 
     def begin(self) -> tuple[str, str]:
-        """Return a visitor's token, for its cookie, and the nonce that its sign-in message must name.
-
-        Raises
-        ------
-        TooMany
-            If too many were begun in the last minutes.
-
-        """
-        visitor, nonce, now = secrets.token_urlsafe(_BYTES), secrets.token_hex(_BYTES // 2), self.clock()
-        with writing(self.engine).begin() as connection:
-            connection.execute(delete(nonces).where(nonces.c.expires <= now))
-            if count(connection, nonces) >= _MAX_NONCES:
-                raise TooMany("too many people sign in at the moment", hint="try again in five minutes")
-            connection.execute(insert(nonces).values(visitor=digest(visitor), nonce=nonce, expires=now + NONCE_SECONDS))
-        return visitor, nonce
+        """Return a visitor's token, for its cookie, and the nonce that its sign-in message must name."""
+        return self._nonces.give(self.clock())
 
     def complete(
-        self, visitor: str | None, message: str, signature: bytes, *, origin: str, chain_ids: frozenset[int]
+        self,
+        visitor: str | None,
+        message: str,
+        signature: bytes,
+        *,
+        origin: str,
+        chain_ids: frozenset[int],
+        before: str | None = None,
     ) -> tuple[str, Session]:
         """Sign a visitor in; return the session's token, for its cookie, and the session.
 
-        The nonce is used up whatever comes of it.
+        The nonce is used up whatever comes of it; a session of the same browser from ``before`` ends.
 
         Raises
         ------
         SignInRefused
             If message or signature are not acceptable, or nothing was begun.
+        Unavailable
+            If too many ask chains for contracts' signatures, or theirs does not answer in time.
 
         """
         now = self.clock()
-        nonce = self._take_nonce(visitor, now)
+        nonce = self._nonces.take(visitor, now)
+        if nonce is None:
+            raise SignInRefused("this browser has begun no sign-in, or too long ago", hint="sign in again")
         asked = SignIn.parse(message)
         asked.check(origin=origin, nonce=nonce, chain_ids=chain_ids, now=now)
-        if not signed_by(asked.address, message, signature, self.chains.get(asked.chain_id)):
-            raise SignInRefused(f"the signature is not of {asked.address}")
+        account = self._account(asked, message, signature)
         token, session = (
             secrets.token_urlsafe(_BYTES),
-            Session(asked.address, asked.chain_id, secrets.token_urlsafe(_BYTES), now + SESSION_SECONDS),
+            Session(asked.address, asked.chain_id, secrets.token_urlsafe(_BYTES), now + SESSION_SECONDS, account),
         )
-        with writing(self.engine).begin() as connection:
+        with self._writing.place(), writing(self.engine).begin() as connection:
             connection.execute(delete(sessions).where(sessions.c.expires <= now))
+            if before:
+                connection.execute(delete(sessions).where(sessions.c.token == digest(before)))
+            _make_room(connection, account)
             connection.execute(
                 insert(sessions).values(
                     token=digest(token),
@@ -102,6 +112,7 @@ class SignIns:
                     address=session.address,
                     chain_id=session.chain_id,
                     expires=session.expires,
+                    account=account,
                 )
             )
         return token, session
@@ -113,25 +124,38 @@ class SignIns:
         wanted = select(sessions).where(sessions.c.token == digest(token), sessions.c.expires > self.clock())
         with self.engine.connect() as connection:
             row = connection.execute(wanted).one_or_none()
-        return None if row is None else Session(row.address, row.chain_id, row.csrf, row.expires)
+        return None if row is None else Session(row.address, row.chain_id, row.csrf, row.expires, row.account)
 
     def end(self, token: str) -> None:
         """End a session."""
-        with writing(self.engine).begin() as connection:
+        with self._writing.place(), writing(self.engine).begin() as connection:
             connection.execute(delete(sessions).where(sessions.c.token == digest(token)))
 
-    def _take_nonce(self, visitor: str | None, now: float) -> str:
-        refused = SignInRefused("this browser has begun no sign-in, or too long ago", hint="sign in again")
-        if not visitor:
-            raise refused
-        mine = nonces.c.visitor == digest(visitor)
-        with writing(self.engine).begin() as connection:
-            row = connection.execute(delete(nonces).where(mine).returning(nonces)).one_or_none()
-        if row is None or row.expires <= now:
-            raise refused
-        return str(row.nonce)
+    def end_all(self, account: str) -> None:
+        """End all sessions of an account."""
+        with self._writing.place(), writing(self.engine).begin() as connection:
+            connection.execute(delete(sessions).where(sessions.c.account == account))
+
+    def _account(self, asked: SignIn, message: str, signature: bytes) -> str:
+        """Return whose data a sign-in is to, once its signature is found right."""
+        if signed_by_key(asked.address, message, signature):
+            return asked.address
+        w3 = self.chains.get(asked.chain_id)
+        if w3 is not None and self._asking.within(
+            CHAIN_SECONDS, lambda: signed_by_contract(w3, asked.address, message, signature)
+        ):
+            return f"{asked.chain_id}:{asked.address}"
+        raise SignInRefused(f"the signature is not of {asked.address}")
+
+
+def _make_room(connection: Connection, account: str) -> None:
+    """End an account's oldest sessions if it has as many as it may have."""
+    mine = sessions.c.account == account
+    kept = select(sessions.c.token).where(mine).order_by(sessions.c.expires.desc()).limit(MAX_SESSIONS - 1)
+    tokens = connection.scalars(kept).all()
+    connection.execute(delete(sessions).where(mine, sessions.c.token.not_in(tokens)))
 
 
 def digest(token: str) -> str:
     """Return what the database keeps of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

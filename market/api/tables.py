@@ -33,17 +33,7 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-_DIGEST, _ADDRESS, _ID = 64, 42, 32
-
-nonces = Table(
-    "nonces",
-    metadata,
-    Column("visitor", String(_DIGEST), primary_key=True),
-    Column("nonce", String(_ID), nullable=False),
-    Column("expires", Float, nullable=False),
-    Index(None, "expires"),
-)
-"""Sign-in messages that were begun: one a visitor, by the digest of its cookie."""
+_DIGEST, _ADDRESS, _ACCOUNT, _ID = 64, 42, 64, 32
 
 sessions = Table(
     "sessions",
@@ -53,14 +43,18 @@ sessions = Table(
     Column("address", String(_ADDRESS), nullable=False),
     Column("chain_id", BigInteger, nullable=False),
     Column("expires", Float, nullable=False),
+    Column("account", String(_ACCOUNT), nullable=False),
     Index(None, "expires"),
+    Index(None, "account"),
 )
+"""Who is signed in. An account is an address, or, where a contract signed, its chain's number and address: who holds an
+address on one chain need not hold it on another."""
 
 drafts = Table(
     "drafts",
     metadata,
     Column("id", String(_ID), primary_key=True),
-    Column("account", String(_ADDRESS), nullable=False),
+    Column("account", String(_ACCOUNT), nullable=False),
     Column("name", String(200), nullable=False),
     Column("body", Text, nullable=False),
     Column("changed", Float, nullable=False),
@@ -71,7 +65,7 @@ hooks = Table(
     "hooks",
     metadata,
     Column("id", String(_ID), primary_key=True),
-    Column("account", String(_ADDRESS), nullable=False),
+    Column("account", String(_ACCOUNT), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("target", Text, nullable=False),
     Column("chain_id", BigInteger, nullable=False),
@@ -89,7 +83,7 @@ hooks = Table(
     Index(None, "account"),
     Index(None, "chain_id", "market"),
 )
-"""Who wants to be told of what; `since` is the block after which events count, `code` confirms an e-mail address."""
+"""Who wants to be told of what; `since` is the block after which events count, `code` shows that the target agrees."""
 
 deliveries = Table(
     "deliveries",
@@ -110,12 +104,12 @@ mailings = Table(
     "mailings",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("account", String(_ADDRESS), nullable=False),
+    Column("account", String(_ACCOUNT), nullable=False),
     Column("target", Text, nullable=False),
     Column("at", Float, nullable=False),
     Index(None, "at"),
 )
-"""Confirmation mails that were sent, so that nobody is flooded with them."""
+"""Codes that were sent, to an inbox or to a webhook's host, so that nobody is flooded with them."""
 
 places = Table(
     "places",
@@ -132,3 +126,9 @@ places = Table(
 def count(connection: Connection, table: Table, *where: ColumnElement[Any]) -> int:
     """Return how many rows of a table fulfil conditions."""
     return int(connection.scalar(select(func.count()).select_from(table).where(*where)) or 0)
+
+
+def lock(connection: Connection, name: str) -> None:
+    """Wait until no other transaction has locked this name; SQLite's writers wait for each other in any case."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))

@@ -15,7 +15,7 @@ export interface paths {
         put?: never;
         /**
          * Logout
-         * @description End the session.
+         * @description End the session, or with `everywhere` all of the account's, in other browsers as well.
          */
         post: operations["auth_logout"];
         delete?: never;
@@ -531,7 +531,7 @@ export interface paths {
         put?: never;
         /**
          * Add Hook
-         * @description Be told of events; an e-mail address has to be confirmed by the code that it is sent.
+         * @description Be told of events; the target is sent a code, and has to be confirmed by it.
          */
         post: operations["me_add_hook"];
         delete?: never;
@@ -571,7 +571,7 @@ export interface paths {
         put?: never;
         /**
          * Confirm Hook
-         * @description Confirm an e-mail address; a wrong code deletes the hook.
+         * @description Confirm a hook by the code that its target was sent; a wrong code deletes the hook.
          */
         post: operations["me_confirm_hook"];
         delete?: never;
@@ -629,7 +629,7 @@ export interface paths {
         };
         /**
          * Healthz
-         * @description Whether the process answers.
+         * @description Whether the process answers; also while all threads are busy.
          */
         get: operations["server_healthz"];
         put?: never;
@@ -862,7 +862,7 @@ export interface components {
         };
         /**
          * Confirmation
-         * @description The code from a confirmation mail.
+         * @description The code that a hook's target was sent.
          */
         Confirmation: {
             /** Code */
@@ -1064,7 +1064,7 @@ export interface components {
             about: string | null;
             /**
              * Active
-             * @description False until an e-mail address is confirmed, or when the receiver said 410
+             * @description False until the target is confirmed, and after the receiver said 410 (a failure)
              */
             active: boolean;
             /** Chain Id */
@@ -1985,7 +1985,9 @@ export type $defs = Record<string, never>;
 export interface operations {
     auth_logout: {
         parameters: {
-            query?: never;
+            query?: {
+                everywhere?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from market.api.access import SESSION, VISITOR, SignedIn, clear_cookie, set_cookie
+from market.api.nonces import NONCE_SECONDS
 from market.api.origin import own_origin, require_same_origin
 from market.api.private_views import Me, Nonce, SignedMessage
-from market.api.signing_in import NONCE_SECONDS, SESSION_SECONDS, Session
+from market.api.signing_in import SESSION_SECONDS, Session
 
 router = APIRouter(tags=["auth"])
 
@@ -32,6 +33,7 @@ def verify(request: Request, response: Response, signed: SignedMessage) -> Me:
         bytes.fromhex(signed.signature[2:]),
         origin=own_origin(request),
         chain_ids=frozenset(one.chain_id for one in state.reader.markets()),
+        before=request.cookies.get(SESSION.name_for(request)),
     )
     clear_cookie(request, response, VISITOR)
     set_cookie(request, response, SESSION, token, SESSION_SECONDS)
@@ -39,9 +41,12 @@ def verify(request: Request, response: Response, signed: SignedMessage) -> Me:
 
 
 @router.post("/auth/logout", status_code=204)
-def logout(request: Request, response: Response, _session: SignedIn) -> None:
-    """End the session."""
-    request.app.state.sign_ins.end(request.cookies.get(SESSION.name_for(request), ""))
+def logout(request: Request, response: Response, session: SignedIn, everywhere: bool = False) -> None:
+    """End the session, or with `everywhere` all of the account's, in other browsers as well."""
+    if everywhere:
+        request.app.state.sign_ins.end_all(session.account)
+    else:
+        request.app.state.sign_ins.end(request.cookies.get(SESSION.name_for(request), ""))
     clear_cookie(request, response, SESSION)
 
 

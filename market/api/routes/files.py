@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 
@@ -14,12 +17,15 @@ router = APIRouter(tags=["files"])
 _FILE = JOB + "/files"
 
 
-def _files(request: Request, chain_id: int, market: str, job_id: int) -> Files:
+@contextmanager
+def _files(request: Request, chain_id: int, market: str, job_id: int) -> Iterator[Files]:
+    """Give a job's files to a few requests at once: their storage may take long, and everybody needs the threads."""
     request.app.state.reader.job(chain_id, market, job_id)  # NotFound before any work
     files: Files | None = request.app.state.files
     if files is None:
         raise NotFound("this server has no storage to read files from", hint="whoever runs it names one")
-    return files
+    with request.app.state.making_files.place():
+        yield files
 
 
 def _headers(name: str) -> dict[str, str]:
@@ -33,7 +39,8 @@ def _headers(name: str) -> dict[str, str]:
 )
 def manifest(request: Request, chain_id: ChainId, market: MarketAddress, job_id: JobId) -> Response:
     """The job's manifest, as its owner published it."""
-    body = _files(request, chain_id, market, job_id).manifest(chain_id, market, job_id)
+    with _files(request, chain_id, market, job_id) as files:
+        body = files.manifest(chain_id, market, job_id)
     return Response(body, media_type="application/json", headers=_headers(f"job-{job_id}-manifest.json"))
 
 
@@ -44,7 +51,8 @@ def manifest(request: Request, chain_id: ChainId, market: MarketAddress, job_id:
 )
 def report(request: Request, chain_id: ChainId, market: MarketAddress, job_id: JobId) -> Response:
     """Terms, rounds, and what became of each update and why."""
-    body = _files(request, chain_id, market, job_id).report(chain_id, market, job_id)
+    with _files(request, chain_id, market, job_id) as files:
+        body = files.report(chain_id, market, job_id)
     return Response(body, media_type="application/json", headers=_headers(f"job-{job_id}-report.json"))
 
 
@@ -55,6 +63,7 @@ def report(request: Request, chain_id: ChainId, market: MarketAddress, job_id: J
 )
 def model(request: Request, chain_id: ChainId, market: MarketAddress, job_id: JobId) -> FileResponse:
     """The model after the latest settled round, as safetensors; its aggregates are checked against the chain."""
-    path, settled = _files(request, chain_id, market, job_id).model(chain_id, market, job_id)
+    with _files(request, chain_id, market, job_id) as files:
+        path, settled = files.model(chain_id, market, job_id)
     name = f"job-{job_id}-after-{settled}-rounds.safetensors"
     return FileResponse(path, media_type="application/octet-stream", headers=_headers(name))

@@ -29,8 +29,8 @@ class Readiness(View):
 
 
 @router.get("/healthz", response_model=Health)
-def healthz() -> Health:
-    """Whether the process answers."""
+async def healthz() -> Health:
+    """Whether the process answers; also while all threads are busy."""
     return Health()
 
 

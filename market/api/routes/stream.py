@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from market.api.errors import TooMany
 from market.api.origin import require_same_origin
 from market.api.reader import Reader
 from market.api.watching import News
@@ -18,6 +18,7 @@ from market.indexer.views import Change
 
 router = APIRouter(tags=["stream"])
 MAX_STREAMS = 256
+"""Where there are more, the oldest ends of whoever has the most; its page asks again, and is told what it missed."""
 HEARTBEAT_SECONDS = 15.0
 _REMEMBERED = 200
 _QUEUE = 256
@@ -29,7 +30,7 @@ class Hub:
 
     loop: asyncio.AbstractEventLoop | None = None
     closing: bool = False
-    _streams: set[asyncio.Queue[Change | None]] = field(default_factory=set)
+    _streams: dict[asyncio.Queue[Change | None], str] = field(default_factory=dict)
 
     @property
     def streams(self) -> int:
@@ -49,10 +50,11 @@ class Hub:
         for queue in self._streams:
             _put(queue, None)
 
-    async def stream(self, missed: list[Change]) -> AsyncIterator[bytes]:
-        """Yield what was missed, then changes as they come."""
+    async def stream(self, missed: list[Change], peer: str) -> AsyncGenerator[bytes, None]:
+        """Yield what was missed, then changes as they come, to a client at an address."""
         queue: asyncio.Queue[Change | None] = asyncio.Queue(_QUEUE)
-        self._streams.add(queue)
+        self._streams[queue] = peer
+        self._make_room()
         try:
             yield b"retry: 2000\n\n"
             for change in missed:
@@ -67,7 +69,15 @@ class Hub:
                     return
                 yield _event(told)
         finally:
-            self._streams.discard(queue)
+            self._streams.pop(queue, None)
+
+    def _make_room(self) -> None:
+        """End the oldest stream of the peer that has the most, while there are too many."""
+        while len(self._streams) > MAX_STREAMS:
+            most = Counter(self._streams.values()).most_common(1)[0][0]
+            oldest = next(queue for queue, peer in self._streams.items() if peer == most)
+            del self._streams[oldest]
+            _put(oldest, None)
 
     def _spread(self, changes: list[Change]) -> None:
         for queue in self._streams:
@@ -96,10 +106,11 @@ def stream(request: Request) -> StreamingResponse:
     """Changes as they are indexed (server-sent events `change`); `Last-Event-ID` continues where a stream broke."""
     require_same_origin(request)
     hub: Hub = request.app.state.hub
-    if hub.streams >= MAX_STREAMS:
-        raise TooMany("too many streams are open", hint="close other pages, or try again later")
+    peer = request.client.host if request.client else ""
     missed = missed_since(request.headers.get("last-event-id", ""), request.app.state.reader)
-    return StreamingResponse(hub.stream(missed), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return StreamingResponse(
+        hub.stream(missed, peer), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+    )
 
 
 def missed_since(event_id: str, reader: Reader) -> list[Change]:

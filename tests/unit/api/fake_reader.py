@@ -102,7 +102,7 @@ class FakeReader:
     def since(self, version: int) -> Since:
         return Since(self._version, {(CHAIN, MARKET): NOW}, self.changes(version))
 
-    def next_time(self, _chain_id: int, _market: str, _job_id: int, after: int) -> int | None:  # noqa: ARG002
+    def next_time(self, _chain_id: int, _market: str, _job_id: int, after: int) -> int | None:
         return None
 
     def markets(self) -> tuple[v.Market, ...]:

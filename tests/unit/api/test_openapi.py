@@ -46,7 +46,7 @@ def url(engine: Engine) -> Iterator[str]:
 def credentials(url: str) -> dict[str, str]:
     with httpx.Client(base_url=url, trust_env=False) as client:
         headers = signed_in(client)
-        return {**headers, "Cookie": f"gramercy={client.cookies['gramercy']}"}
+        return {**headers, "Cookie": "; ".join(f"{name}={value}" for name, value in client.cookies.items())}
 
 
 @pytest.mark.slow

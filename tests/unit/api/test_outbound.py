@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import http.server
+import resource
+import socket
+import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from market.api import outbound
 from market.api.outbound import ForbiddenTarget, Outbound, is_public
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+Talk = Callable[[socket.socket], None]
+
+
+@contextlib.contextmanager
+def talking(talk: Talk) -> Iterator[str]:
+    """Serve one connection after another by a function of the socket."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(1 << 16)
+                    talk(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 class Receiver(http.server.ThreadingHTTPServer):
@@ -90,6 +122,8 @@ def receiver() -> Iterator[Receiver]:
         "[fc00::1]",
         "[fd00:ec2::254]",
         "[ff02::1]",
+        "[fec0::1]",
+        "192.88.99.1",
     ],
 )
 def test_a_private_address_in_any_form_is_refused(host: str) -> None:
@@ -129,16 +163,16 @@ def test_public_addresses_are_allowed(address: str) -> None:
 
 
 def test_a_name_with_one_private_address_is_refused() -> None:
-    outbound = Outbound(resolve=lambda _host, _port: ["93.184.215.14", "10.0.0.1"])
+    sender = Outbound(resolve=lambda _host, _port: ["93.184.215.14", "10.0.0.1"])
     with pytest.raises(ForbiddenTarget, match="not public"):
-        outbound.target("https://two.example/")
+        sender.target("https://two.example/")
 
 
 def test_a_name_that_is_rebound_gains_nothing(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name is looked up once; what was checked is what is connected to, under the URL's own host name."""
     answers = iter([["127.0.0.1"], ["10.9.9.9"]])
-    outbound = Outbound(allow_local=True, resolve=lambda _host, _port: next(answers))
-    assert outbound.post(f"http://rebound.example:{receiver.server_port}/x?y=1", b"{}", {}) == 200
+    sender = Outbound(allow_local=True, resolve=lambda _host, _port: next(answers))
+    assert sender.post(f"http://rebound.example:{receiver.server_port}/x?y=1", b"{}", {}) == 200
     (path, headers, _body) = receiver.taken[0]
     assert (path, headers["host"]) == ("/x?y=1", f"rebound.example:{receiver.server_port}")
     late = iter([["93.184.215.14"], ["127.0.0.1"]])
@@ -163,3 +197,74 @@ def test_a_proxy_of_the_environment_is_not_used(receiver: Receiver, monkeypatch:
 
 def test_local_addresses_serve_where_the_operator_allows_them(receiver: Receiver) -> None:
     assert Outbound(allow_local=True).target(receiver.url).address == "127.0.0.1"
+
+
+@pytest.mark.parametrize("port", [22, 25, 587, 6379, 8545, 11211])
+def test_ports_of_other_services_are_refused(port: int) -> None:
+    sender = Outbound(resolve=lambda _host, _port: ["93.184.215.14"])
+    assert sender.target("https://example.com:8443/").port == 8443
+    with pytest.raises(ForbiddenTarget, match="port"):
+        sender.target(f"http://example.com:{port}/")
+
+
+def test_an_answer_is_read_to_its_limit_only() -> None:
+    sent = 0
+
+    def flood(connection: socket.socket) -> None:
+        nonlocal sent
+        connection.sendall(CHUNKED + b"-1\r\n")
+        for _ in range(64):
+            connection.sendall(bytes(1 << 20))
+            sent += 1
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with talking(flood) as url, contextlib.suppress(OSError, http.client.HTTPException):
+        Outbound(allow_local=True).post(url, b"{}", {})
+    assert sent < 32
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
+
+
+def drip(connection: socket.socket, head: bytes, byte: bytes) -> None:
+    connection.sendall(head)
+    for _ in range(40):
+        connection.sendall(byte)
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("head", "part", "done"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"x", True),
+        (b"HTTP/1.1 200 OK\r\nA: ", b"x", False),
+        (b"HTTP/1.1 ", b"2", False),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", False),
+    ],
+    ids=["body", "header", "status", "continue"],
+)
+def test_a_slow_answer_takes_no_longer_than_a_silent_one(
+    head: bytes, part: bytes, done: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "SECONDS", 0.2)
+    with talking(lambda connection: drip(connection, head, part)) as url:
+        started = time.monotonic()
+        with contextlib.nullcontext() if done else pytest.raises(TimeoutError):
+            Outbound(allow_local=True).post(url, b"{}", {})
+        took = time.monotonic() - started
+    assert took < 1.0
+
+
+def test_a_tls_handshake_has_the_same_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound, "SECONDS", 0.2)
+    with talking(lambda connection: drip(connection, b"", b"\x16")) as url:
+        started = time.monotonic()
+        with pytest.raises((OSError, ssl.SSLError)):
+            Outbound(allow_local=True).post(url.replace("http://", "https://"), b"{}", {})
+        took = time.monotonic() - started
+    assert took < 1.0
+
+
+@pytest.mark.parametrize("chunk", [b"-5\r\nabc", b"-1\r\n", b"zz\r\n", b"ffffffffffffffff\r\n"])
+def test_the_status_counts_whatever_the_body_is(chunk: bytes) -> None:
+    with talking(lambda connection: connection.sendall(CHUNKED + chunk)) as url:
+        assert Outbound(allow_local=True).post(url, b"{}", {}) == 200

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
+import time as time_of_machine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, select
+from web3 import Web3
+from web3.providers.base import BaseProvider
 
+from market.api import signing_in as signing
 from market.api.app import Parts, create_app
-from market.api.errors import SignInRefused
+from market.api.drafts import DraftStore
+from market.api.errors import SignInRefused, Unavailable
+from market.api.private_views import DraftGiven
 from market.api.settings import Settings
-from market.api.signatures import signed_by
-from market.api.signing_in import SignIns, digest
+from market.api.signatures import signed_by_contract
+from market.api.signing_in import Session, SignIns, digest
 from market.api.siwe import SignIn
-from market.api.tables import nonces, sessions
+from market.api.tables import sessions
 from tests.unit.api.fake_reader import CHAIN, FakeReader
 from tests.unit.api.serving import client_of
 from tests.unit.api.signing import OTHER, WALLET, message, nonce_of, origin_of, sign, signed_in, time, verify
@@ -37,6 +47,17 @@ Resources:
 - ipfs://bafybeiemxf5abjwjbikoz4mc3a3dla6ual3jsgpdr4cjr3oz3evfyavhwq/
 - https://example.com/my-web2-claim.json"""
 """The example of EIP-4361."""
+
+
+def visitor_of(client: httpx.Client) -> str:
+    """Return the name of the cookie of who begins to sign in."""
+    return f"gramercy-visitor-{client.base_url.port}"
+
+
+def session_cookie(client: httpx.Client) -> tuple[str, str]:
+    """Return name and value of the session's cookie."""
+    name = f"gramercy-{client.base_url.port}"
+    return name, client.cookies[name]
 
 
 def test_the_standards_example_is_read() -> None:
@@ -60,7 +81,8 @@ def test_nobody_is_nobody(client: httpx.Client) -> None:
 def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(client: httpx.Client) -> None:
     text = message(origin_of(client), nonce_of(client))
     cookies = verify(client, text).headers.get_list("set-cookie")
-    (session,) = [one for one in cookies if one.startswith("gramercy=") and "Max-Age=604800" in one]
+    (session,) = [one for one in cookies if "Max-Age=604800" in one]
+    assert session.startswith(f"gramercy-{client.base_url.port}=")  # servers on one machine share their cookies
     assert "HttpOnly" in session
     assert "SameSite=strict" in session
     assert "Path=/" in session
@@ -77,7 +99,7 @@ def test_cookies_are_bound_to_tls_and_host_off_loopback(engine: Engine) -> None:
 
 def test_the_database_keeps_no_token(client: httpx.Client, engine: Engine) -> None:
     signed_in(client)
-    token = client.cookies["gramercy"]
+    _, token = session_cookie(client)
     with engine.connect() as connection:
         kept = [row.token for row in connection.execute(select(sessions))]
     assert digest(token) in kept
@@ -86,10 +108,10 @@ def test_the_database_keeps_no_token(client: httpx.Client, engine: Engine) -> No
 
 def test_a_replayed_nonce_is_refused(client: httpx.Client) -> None:
     text = message(origin_of(client), nonce_of(client))
-    visitor = client.cookies["gramercy-visitor"]
+    visitor = client.cookies[visitor_of(client)]
     assert verify(client, text).status_code == 200
     client.cookies.clear()
-    client.cookies.set("gramercy-visitor", visitor)
+    client.cookies.set(visitor_of(client), visitor)
     answer = verify(client, text)
     assert (answer.status_code, answer.json()["type"]) == (401, "/problems/sign-in-refused")
 
@@ -183,14 +205,107 @@ def test_an_expired_nonce_and_an_expired_session_are_refused(database: Engine) -
     assert sign_ins.session(token) is None
 
 
-def test_nonces_do_not_pile_up(database: Engine) -> None:
-    now = [1_800_000_000.0]
-    sign_ins = SignIns(database, {}, lambda: now[0])
-    with database.begin() as connection:
-        connection.execute(insert(nonces), [{"visitor": str(n), "nonce": "n", "expires": 1.0} for n in range(50)])
-    sign_ins.begin()
+class Node(BaseProvider):
+    """A chain on which every account is a contract that answers alike."""
+
+    def __init__(self, answer: dict[str, Any], seconds: float = 0.0) -> None:
+        super().__init__()
+        self.answer, self.seconds = answer, seconds
+
+    def make_request(self, method: Any, params: Any) -> Any:
+        time_of_machine.sleep(self.seconds)
+        return {"jsonrpc": "2.0", "id": 1, **({"result": "0x01"} if method == "eth_getCode" else self.answer)}
+
+
+AGREES = {"result": "0x1626ba7e" + "00" * 28}
+
+
+def by_contract(sign_ins: SignIns, chain_id: int = CHAIN) -> Session:
+    visitor, nonce = sign_ins.begin()
+    text = message("http://localhost", nonce, address=OTHER.address, chain_id=chain_id)
+    return sign_ins.complete(visitor, text, b"\0", origin="http://localhost", chain_ids=frozenset({1, CHAIN}))[1]
+
+
+def test_a_contract_of_one_chain_is_not_who_has_its_address_on_another(database: Engine) -> None:
+    """Whoever controls an address on a chain that is shown would read what its holder on another keeps here."""
+    drafts = DraftStore(database)
+    drafts.add(OTHER.address, DraftGiven(name="by key", body={}))
+    sign_ins = SignIns(database, {1: Web3(Node(AGREES)), CHAIN: Web3(Node(AGREES))})
+    here, there = by_contract(sign_ins), by_contract(sign_ins, 1)
+    assert here.address == there.address == OTHER.address
+    drafts.add(here.account, DraftGiven(name="by contract", body={}))
+    assert [one.name for one in drafts.all(here.account)] == ["by contract"]
+    assert drafts.all(there.account) == ()
+    assert drafts.all(by_contract(sign_ins).account) == drafts.all(here.account)
+
+
+def test_a_contract_that_signs_in_sends_this_server_nowhere() -> None:
+    came = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                came.set()
+                connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"https://[::ffff:127.0.0.1]:{listener.getsockname()[1]}/{{sender}}/{{data}}"
+        lookup = encode(
+            ["address", "string[]", "bytes", "bytes4", "bytes"], (OTHER.address, [url], b"", b"\1\2\3\4", b"")
+        )
+        error = {"code": 3, "message": "reverted", "data": "0x556f1830" + lookup.hex()}
+        assert not signed_by_contract(Web3(Node({"error": error})), OTHER.address, "a text", bytes(65))
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert not came.is_set()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"result": None}, {"result": 7}, {"result": "0xzz"}, {"result": ["0x"]}, {"error": None}, {"error": "busy"}],
+    ids=str,
+)
+def test_whatever_a_node_answers_is_a_refusal_at_most(answer: dict[str, Any]) -> None:
+    assert not signed_by_contract(Web3(Node(answer)), OTHER.address, "a text", b"")
+
+
+def test_a_chain_that_takes_long_is_not_waited_for(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "CHAIN_SECONDS", 0.1)
+    sign_ins = SignIns(database, {CHAIN: Web3(Node(AGREES, seconds=0.6))})
+    with pytest.raises(Unavailable) as caught:
+        by_contract(sign_ins)
+    assert caught.value.headers["Retry-After"]
+
+
+def test_signing_in_again_ends_the_session_before(client: httpx.Client) -> None:
+    signed_in(client)
+    name, token = session_cookie(client)
+    signed_in(client, OTHER)
+    client.cookies.clear()
+    client.cookies.set(name, token)
+    assert client.get("/api/v1/me").status_code == 401
+
+
+def test_who_leaves_everywhere_is_out_in_all_browsers(client: httpx.Client) -> None:
+    signed_in(client)
+    name, elsewhere = session_cookie(client)
+    client.cookies.clear()
+    headers = signed_in(client)
+    assert client.post("/api/v1/auth/logout?everywhere=true", headers=headers).status_code == 204
+    client.cookies.clear()
+    client.cookies.set(name, elsewhere)
+    assert client.get("/api/v1/me").status_code == 401
+
+
+def test_an_account_has_so_many_sessions(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "MAX_SESSIONS", 2)
+    sign_ins = SignIns(database, {CHAIN: Web3(Node(AGREES))})
+    for _ in range(4):
+        by_contract(sign_ins)
     with database.connect() as connection:
-        assert len(connection.execute(select(nonces)).all()) == 1
+        assert len(connection.execute(select(sessions)).all()) == 2
 
 
 class _Eth:
@@ -202,7 +317,8 @@ class _Eth:
     def get_code(self, _address: str) -> bytes:
         return self.code
 
-    def call(self, transaction: dict[str, str]) -> bytes:
+    def call(self, transaction: dict[str, str], *, ccip_read_enabled: bool) -> bytes:
+        assert not ccip_read_enabled
         self.asked = bytes.fromhex(transaction["data"][2:])
         return self.answer
 
@@ -216,7 +332,7 @@ def test_a_contract_wallet_signs_by_eip_1271() -> None:
     magic = bytes.fromhex("1626ba7e")
     eth = _Eth(magic.ljust(32, b"\0"))
     chain: Any = _Chain(eth)
-    assert signed_by(WALLET.address, "text", b"any", chain)
+    assert signed_by_contract(chain, WALLET.address, "text", b"any")
     digest = keccak(b"\x19Ethereum Signed Message:\n4text")
     assert eth.asked[:4] == magic
     assert eth.asked[4:36] == digest
@@ -225,12 +341,12 @@ def test_a_contract_wallet_signs_by_eip_1271() -> None:
 @pytest.mark.parametrize("answer", [b"", b"\0" * 32, b"\x16\x26\xba\x7e", b"\xff" * 32, b"\x16\x26\xba\x7e".rjust(32)])
 def test_a_contract_wallet_that_does_not_agree_is_refused(answer: bytes) -> None:
     chain: Any = _Chain(_Eth(answer))
-    assert not signed_by(WALLET.address, "text", b"any", chain)
+    assert not signed_by_contract(chain, WALLET.address, "text", b"any")
 
 
 def test_an_account_without_code_has_no_contract_to_agree() -> None:
     chain: Any = _Chain(_Eth(bytes.fromhex("1626ba7e").ljust(32, b"\0"), code=b""))
-    assert not signed_by(WALLET.address, "text", b"any", chain)
+    assert not signed_by_contract(chain, WALLET.address, "text", b"any")
 
 
 @given(st.text(max_size=400), st.integers(0, len(EXAMPLE)))

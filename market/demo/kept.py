@@ -24,12 +24,13 @@ _FORMAT = "gramercy/demo/1"
 
 @dataclass(frozen=True, slots=True)
 class KeptRun:
-    """Where a finished run's job is, and how many of its rounds settled."""
+    """Where a finished run's job is, how many of its rounds settled, and the deployment's verifier."""
 
     chain_id: int
     market: Address
     job: int
     settled: int
+    verifier: Address
 
     @property
     def page(self) -> str:
@@ -92,5 +93,6 @@ def show_run(folder: Path, port: int, ready: Callable[[str], None]) -> None:
 
     """
     run = KeptRun.read(folder)
-    settings = Settings.from_environment(database=index_url(folder), port=port, evaluate=False)
+    deployed = f"{run.chain_id}:{run.market}={run.verifier}"
+    settings = Settings.from_environment(database=index_url(folder), port=port, evaluate=False, verifiers=(deployed,))
     serve(settings, [], None, lambda url: ready(url + run.page), files=_KeptFiles(folder, run))

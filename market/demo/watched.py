@@ -85,7 +85,9 @@ class Dashboard:
     def _start(self, port: int) -> CommandProcess:
         url = index_url(self._folder)
         arguments = ["dashboard", "--port", str(port), "--database", url, "--no-evaluate"]
-        settings = {**self._stage.settings, "GRAMERCY_STATE": str(self._folder)}
+        stage = self._stage
+        deployed = {"GRAMERCY_DASHBOARD_VERIFIERS": f"{stage.chain_id}:{stage.market}={stage.verifier}"}
+        settings = {**stage.settings, **deployed, "GRAMERCY_STATE": str(self._folder)}
         return CommandProcess("the dashboard", arguments, settings, self._folder / "logs" / "dashboard.jsonl")
 
 
@@ -155,7 +157,8 @@ class Record:
         place = (market.chain_id, market.address, self._job.job_id)
         (self._folder / MANIFEST).write_bytes(files.manifest(*place))
         (self._folder / REPORT).write_bytes(files.report(*place))
-        run = KeptRun(*place, settled=len(self._job.state.settled_rounds))
+        # The run deployed it itself, and opened no other job.
+        run = KeptRun(*place, len(self._job.state.settled_rounds), self._job.state.terms.verifier)
         run.write(self._folder)
 
     def _has(self, block: int) -> bool:

@@ -15,7 +15,7 @@ from market.domain import NATIVE_COIN
 from tests.e2e.browser import AXE, PHONE, keep, overflow, violations, visit
 from tests.e2e.place import Place, confirm, exact, region, short, shown, use_key
 from tests.e2e.stage import COIN, STAKE
-from tests.unit.api.test_hooks import MailServer
+from tests.unit.api.test_hooks import MailServer, code_at
 from tests.unit.api.test_outbound import Receiver, receiver  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
@@ -90,6 +90,9 @@ def test_an_owner_is_told_by_a_webhook(browser: Browser, told: Place, receiver: 
         expect(secret).to_have_count(0)
 
         kept = region(page, "Webhooks and e-mail").get_by_role("listitem")
+        expect(kept).to_contain_text("Not confirmed")
+        kept.get_by_label("Code that was posted to the URL").fill(code_at(receiver))
+        kept.get_by_role("button", name="Confirm").click()
         expect(kept).to_contain_text("Ready")
         kept.get_by_role("button", name="Send a test").click()
         expect(kept).to_contain_text("Delivered")

@@ -25,6 +25,7 @@ describe('a hook', () => {
     [{ ...hook, failure: 'status 500', delivered: 5 }, 'Gave up'],
     [{ ...hook, active: false, failure: 'status 410' }, 'Stopped'],
     [{ ...hook, kind: 'email', active: false }, 'Not confirmed'],
+    [{ ...hook, active: false }, 'Not confirmed'],
   ] as const)('is %o: %s', (found, label) => {
     expect(stateOf(found).label).toBe(label)
   })

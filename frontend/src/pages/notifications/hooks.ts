@@ -24,11 +24,14 @@ export interface HookState {
   meaning: string
 }
 
+/** Whether a hook waits for the code that its target was sent; one that is gone (410) has a failure. */
+export const awaitsCode = (hook: Pick<Hook, 'active' | 'failure'>): boolean => !hook.active && !hook.failure
+
 /** How a hook does, in a word and a sentence. */
 export function stateOf(hook: Pick<Hook, 'kind' | 'active' | 'failure' | 'waiting' | 'delivered'>): HookState {
   if (!hook.active) {
-    return hook.kind === 'email'
-      ? { label: 'Not confirmed', tone: 'warn', meaning: 'Nothing is sent before the address is confirmed by its code.' }
+    return awaitsCode(hook)
+      ? { label: 'Not confirmed', tone: 'warn', meaning: 'Nothing more is sent before it is confirmed by the code that was sent there.' }
       : { label: 'Stopped', tone: 'danger', meaning: 'The receiver answered that it is gone (410); nothing more is sent to it.' }
   }
   const waiting = count(hook.waiting, 'message')

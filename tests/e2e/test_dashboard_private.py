@@ -136,6 +136,21 @@ def test_an_e_mail_address_is_confirmed_by_its_code(
         expect(kept).to_contain_text("Ready")
 
 
+def test_a_wrong_code_ends_it_in_words(browser: Browser, told: Place, receiver: Receiver) -> None:  # noqa: F811
+    with visit(browser, told.origins, excused="status of 404") as page:
+        page.goto(f"{told.url}/notifications")
+        use_key(page, told.key("dee"))
+        _sign_in(page)
+        form = region(page, "Add a webhook or e-mail")
+        form.get_by_label("URL").fill(receiver.url)
+        form.get_by_role("button", name="Add").click()
+        kept = region(page, "Webhooks and e-mail")
+        kept.get_by_label("Code that was posted to the URL").fill("0" * 32)
+        kept.get_by_role("button", name="Confirm").click()
+        expect(kept.get_by_role("alert")).to_contain_text("that is not the code")
+        expect(kept.get_by_text("No webhook or e-mail yet")).to_be_visible()
+
+
 def test_a_server_without_mail_offers_none(browser: Browser, place: Place) -> None:
     with visit(browser, place.origins, excused="status of 422") as page:
         page.goto(f"{place.url}/notifications")

@@ -33,6 +33,13 @@ _AXE_RUN = """async () => {
   return violations.flatMap(({id, nodes}) => nodes.map(({html}) => `${id}: ${html.slice(0, 200)}`))
 }"""
 
+_CUT_OFF = """() => [...document.querySelectorAll('dialog[open]')].some((panel) => {
+  const body = panel.querySelector('.body')
+  const height = [...body.parentElement.children].reduce((sum, part) => sum + part.getBoundingClientRect().height, 0)
+  const most = Math.min(parseFloat(getComputedStyle(panel).maxHeight), innerHeight)
+  return body.scrollHeight > body.clientHeight + 1 && height < most - 4
+})"""
+
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
@@ -122,6 +129,14 @@ def overflow(page: Page) -> int:
 
 
 def keep(page: Page, name: str) -> None:
-    """Write a screenshot into the folder that ``GRAMERCY_SCREENSHOTS`` names, or build/screenshots."""
+    """Write a screenshot into the folder that ``GRAMERCY_SCREENSHOTS`` names, or build/screenshots.
+
+    Raises
+    ------
+    AssertionError
+        If a panel before the page cuts its content off although there is room for it.
+
+    """
     folder = Path(os.environ.get(SCREENSHOTS_VARIABLE) or SCREENSHOTS)
-    page.screenshot(path=folder / f"{name}.png", full_page=True)
+    page.screenshot(path=folder / f"{name}.png", full_page=page.locator("dialog[open]").count() == 0)
+    assert not page.evaluate(_CUT_OFF), name

@@ -3,6 +3,8 @@
 export interface Unit {
   symbol: string
   decimals: number
+  /** Of the token's contract; zero for the chain's coin. */
+  address?: string
 }
 
 const NARROW_SPACE = '\u202f'

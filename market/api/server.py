@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from market.address_book import AddressBook
 from market.api.app import Parts, Worker, create_app
+from market.api.connections import Connection
 from market.api.files import Files
 from market.api.scribe import Scribe
 from market.api.settings import LOOPBACK, Settings
@@ -128,6 +129,7 @@ def serve(
         server = _Server(
             uvicorn.Config(
                 app,
+                http=Connection,
                 log_config=None,
                 access_log=False,
                 server_header=False,

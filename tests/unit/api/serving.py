@@ -12,6 +12,8 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from market.api.connections import Connection
+
 
 @contextlib.contextmanager
 def listening() -> Iterator[socket.socket]:
@@ -23,9 +25,10 @@ def listening() -> Iterator[socket.socket]:
 @contextlib.contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
     """Serve an application in a thread that looks at the index for every answer; the value is its address."""
-    app.state.bodies.fresh.seconds = 0.0
+    if (bodies := getattr(app.state, "bodies", None)) is not None:
+        bodies.fresh.seconds = 0.0
     with listening() as made:
-        config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=2)
+        config = uvicorn.Config(app, http=Connection, log_config=None, lifespan="on", timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [made]})
         thread.start()

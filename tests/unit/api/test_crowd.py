@@ -19,7 +19,7 @@ from market.indexer.database import writing
 from market.indexer.queries import Reader
 from tests.unit.api.fake_reader import CHAIN, MARKET, FakeReader
 from tests.unit.api.serving import client_of
-from tests.unit.api.signing import OTHER, message, nonce_of, origin_of, verify
+from tests.unit.api.signing import OTHER, message, nonce_of, origin_of, signed_in, verify
 
 SLOW = 2.0
 JOB = f"/api/v1/markets/{CHAIN}/{MARKET}/jobs"
@@ -100,3 +100,35 @@ def test_who_waits_to_write_does_not_stop_the_whole_server(database: Engine) -> 
             time.sleep(1.5)
             answered = healthy.done()
         assert answered
+
+
+@pytest.mark.slow
+def test_who_finds_no_place_is_told_when_to_come_again(database: Engine) -> None:
+    files: Any = SlowFiles()
+    with client_of(create_app(Settings(), Parts(FakeReader(), database, files=files))) as client:
+        url = f"{origin_of(client)}{JOB}/1/files/report"
+        with ThreadPoolExecutor(30) as pool:
+            asked = [pool.submit(httpx.get, url, timeout=30, trust_env=False) for _ in range(30)]
+            answers = [one.result() for one in asked]
+    refused = [one for one in answers if one.status_code == 503]
+    assert 20 <= len(refused) < 30
+    assert {one.status_code for one in answers} == {200, 503}
+    for one in refused:
+        assert one.json()["type"] == "/problems/unavailable"
+        assert int(one.headers["retry-after"]) > 0
+        assert one.elapsed.total_seconds() < SLOW
+
+
+@pytest.mark.slow
+def test_private_writes_that_wait_do_not_keep_the_pages_waiting(database: Engine) -> None:
+    with client_of(create_app(Settings(), Parts(FakeReader(), database))) as client, ThreadPoolExecutor(40) as pool:
+        headers = {**signed_in(client), "Cookie": "; ".join(f"{n}={v}" for n, v in client.cookies.items())}
+        url = f"{origin_of(client)}/api/v1/me/drafts"
+        post = partial(httpx.post, url, json={"name": "x", "body": {}}, headers=headers, timeout=60, trust_env=False)
+        with writing(database).begin():  # the index is written for long
+            waiting = [pool.submit(post) for _ in range(40)]
+            time.sleep(0.5)
+            assert waited_for(client, "/readyz") < SLOW / 2
+            assert client.get("/api/v1/me").status_code == 200
+        statuses = [one.result().status_code for one in waiting]
+    assert set(statuses) == {201, 503}

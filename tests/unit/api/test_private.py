@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 
 from market.api.drafts import MAX_BYTES, MAX_DRAFTS, DraftStore
 from market.api.errors import TooMany
+from market.api.limits import Limit
 from market.api.private_views import DraftGiven
 from market.api.tables import metadata
+from market.indexer.database import open_index
 from tests.unit.api.fake_reader import CHAIN, MARKET
 from tests.unit.api.signing import OTHER, WALLET, signed_in
+from tests.unit.indexer.postgres import find_server, running_server
 
 DRAFTS = "/api/v1/me/drafts"
 HOOKS = "/api/v1/me/hooks"
@@ -154,3 +161,43 @@ def test_the_migration_makes_the_tables_that_are_used(database: Engine) -> None:
         columns = {column["name"]: column["nullable"] for column in found.get_columns(table.name)}
         assert columns == {column.name: column.nullable for column in table.columns}
         assert {index["name"] for index in found.get_indexes(table.name)} == {index.name for index in table.indexes}
+
+
+def test_an_earlier_servers_drafts_are_kept_and_its_sessions_end(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    before = open_index(url, revision="0002")
+    with before.begin() as connection:
+        connection.execute(
+            text("INSERT INTO drafts VALUES ('1', :account, 'n', '{}', 1.0)"), {"account": WALLET.address}
+        )
+        connection.execute(
+            text("INSERT INTO sessions VALUES ('t', 'c', :account, 1, 1e12)"), {"account": WALLET.address}
+        )
+    before.dispose()
+    after = open_index(url)
+    assert [one.name for one in DraftStore(after).all(WALLET.address)] == ["n"]
+    with after.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM sessions")) == 0
+    after.dispose()
+
+
+@pytest.mark.slow
+def test_drafts_that_are_kept_at_once_count_as_well_where_writers_do_not_wait() -> None:
+    programs = find_server()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed")
+    with running_server(programs) as address:
+        with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
+            connection.execute(b"CREATE DATABASE drafts")
+        engine = open_index(f"{address}/drafts".replace("postgresql:", "postgresql+psycopg:"))
+        store = DraftStore(engine, _writing=Limit("keeping", 12, waiting=100, seconds=30))
+
+        def add(number: int) -> None:
+            with contextlib.suppress(TooMany):
+                store.add(f"{CHAIN}:{WALLET.address}", DraftGiven(name=str(number), body={}))
+
+        with ThreadPoolExecutor(12) as pool:
+            for one in [pool.submit(add, number) for number in range(MAX_DRAFTS + 20)]:
+                one.result()
+        assert len(store.all(f"{CHAIN}:{WALLET.address}")) == MAX_DRAFTS
+        engine.dispose()

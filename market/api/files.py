@@ -18,7 +18,7 @@ from typing import Any
 from market.api.errors import TooLarge, Unavailable
 from market.chain.market import MarketClient
 from market.domain import Address
-from market.errors import NotFound
+from market.errors import ChainError, NotFound
 from market.rounds import RoundState
 from market.services.job import Job
 from market.services.owner import download_model
@@ -235,11 +235,14 @@ def plain_reasons(reasons: Mapping[Address, str], state: RoundState) -> dict[Add
 
 
 def _has_reference(job: Job) -> bool:
-    """Whether a job's reference string is here, or short enough to be fetched."""
+    """Whether a job's reference string is here, or short enough to be fetched; what has none is refused where used."""
     verifier = job.state.terms.verifier
-    if job.market.srs_size(verifier) <= 2 * MAX_ENTRIES:
+    try:
+        if job.market.srs_size(verifier) <= 2 * MAX_ENTRIES:
+            return True
+        return cache.srs_path(job.market.srs_digest(verifier)).exists()
+    except ChainError:
         return True
-    return cache.srs_path(job.market.srs_digest(verifier)).exists()
 
 
 def _folder_name(chain_id: int, market: Address, job_id: int) -> str:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from market.domain import BondReleased, Phase, RoundOpened
 from market.indexer.database import open_index
 from market.indexer.indexer import Indexer
 from market.indexer.queries import Notebook, Reader
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 _CHARTS = 3
+"""Of the job page: accuracy, pay, contributions."""
 _OTHER_TRAINERS, _OTHER_STEPS = 4, 14
 _SIZE = {"width": 1280, "height": 860}
 
@@ -36,14 +38,23 @@ window.__long = []
 new PerformanceObserver((list) => {
   for (const { startTime, duration } of list.getEntries()) window.__long.push([startTime, duration])
 }).observe({ type: 'longtask', buffered: true })
-window.__until = (ready) => new Promise((done) => {
-  const look = () => (ready() ? done(performance.now()) : requestAnimationFrame(look))
+window.__until = (ready) => new Promise((done, fail) => {
+  const latest = performance.now() + 60_000
+  const look = () => {
+    if (ready()) done(performance.now())
+    else if (performance.now() > latest) fail(new Error(`not within a minute: ${ready}`))
+    else requestAnimationFrame(look)
+  }
   look()
 })
+const painted = new WeakSet()
 window.__painted = (canvas) => {
-  const small = new OffscreenCanvas(8, 8).getContext('2d')
-  small.drawImage(canvas, 0, 0, 8, 8)
-  return small.getImageData(0, 0, 8, 8).data.some((value, at) => at % 4 === 3 && value > 0)
+  if (painted.has(canvas)) return true
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true })
+  copy.drawImage(canvas, 0, 0)
+  if (!new Uint32Array(copy.getImageData(0, 0, canvas.width, canvas.height).data.buffer).some(Boolean)) return false
+  painted.add(canvas)
+  return true
 }
 window.__still = () => document.querySelector('h1') !== null && document.querySelector('main [aria-busy=true]') === null
   && ![...document.querySelectorAll('main .sr-only')].some(({ textContent }) => textContent === 'Loading')
@@ -122,8 +133,8 @@ def _index(database: str, rounds: int, trainers: int, jobs: int) -> int:
     node = Node()
     player = Player(node, 1, trainers=trainers, rounds_each=rounds)
     player.create()
-    while not player.world.jobs[0].closed:
-        player.step(1)
+    for _ in range(rounds):
+        _round(player, trainers)
     player.trainers, player.rounds_each = _OTHER_TRAINERS, 2
     for _ in range(jobs - 1):
         player.create()
@@ -143,6 +154,21 @@ def _index(database: str, rounds: int, trainers: int, jobs: int) -> int:
     finally:
         engine.dispose()
     return sum(len(block.logs) for block in node.blocks)
+
+
+def _round(player: Player, trainers: int) -> None:
+    """Play a whole round of the first job, in which nobody claims yet."""
+    while len(player.world.jobs[0].stakes) < trainers:
+        player.step(1)
+    job, now = player.world.jobs[0], player.world.now
+    number, terms, latest = len(job.rounds) + 1, job.terms, job.latest
+    before = []
+    if latest is not None and latest.settled is not None and latest.bond:
+        before.append(BondReleased(1, latest.number, latest.settled.aggregator, latest.bond))
+    ends = now + terms.commit_seconds
+    player.mine(*before, RoundOpened(1, number, job.next_scale_exponent(), ends, ends + terms.settle_seconds))
+    while player.world.jobs[0].phase(player.world.now) is not Phase.FINAL:
+        player.step(1)
 
 
 @contextmanager
@@ -214,7 +240,7 @@ def _used(browser: Browser, url: str, repeat: int) -> Figures:
     """Turn, sort and search the overview; each time from the page as it was loaded."""
     actions = {
         "next_page": ("nav[aria-label='Pages of jobs'] button", None),
-        "sort": ("select", "budget"),
+        "sort": ("select", "deadline"),
         "search": ("input[type=search]", "997"),
     }
     told: dict[str, list[Figures]] = {name: [] for name in actions}

@@ -44,9 +44,11 @@ def job(page: Page) -> None:
 
 
 def round_(page: Page) -> None:
-    """A round whose settlement this browser checked."""
+    """A round whose settlement this browser checked and compared with the chain."""
     page.get_by_role("button", name="Check this settlement").click()
     expect(page.get_by_role("status").filter(has_text="checks hold").first).to_be_visible()
+    compared = page.get_by_role("region", name="Compared with the chain")
+    expect(compared.get_by_role("listitem").first).to_be_visible()
 
 
 def wizard(page: Page) -> None:
@@ -87,15 +89,15 @@ class Picture:
         Waits for what has to be seen, and does what has to be done.
     last
         The part of the page with which the picture ends.
-    first
-        The part with which it begins on a phone; None: the top.
+    on_phone
+        The part that alone is taken on a phone; None: all.
 
     """
 
     address: str
     prepare: Callable[[Page], None]
     last: str
-    first: str | None = None
+    on_phone: str | None = None
 
 
 def take(browser: Browser, url: str, picture: Picture, look: str) -> bytes:
@@ -126,8 +128,9 @@ def shoot(browser: Browser, url: str, picture: Picture, look: str, scale: float)
         page.wait_for_load_state("networkidle")
         page.mouse.move(0, 0)
         page.evaluate("scrollTo(0, 0)")
-        top = edges(page, picture.first)[0] - _MARGIN if picture.first and look == "phone" else 0
-        tall = min(TALLEST[look], edges(page, picture.last)[1] + _MARGIN - top)
+        part = picture.on_phone if look == "phone" else None
+        top = edges(page, part)[0] - _MARGIN if part else 0
+        tall = min(TALLEST[look], edges(page, part or picture.last)[1] + _MARGIN - top)
         return page.screenshot(full_page=True, clip={"x": 0, "y": top, "width": width, "height": tall})
     finally:
         context.close()
@@ -154,7 +157,7 @@ def take_all(url: str, job_path: str, folder: Path) -> None:
     pictures = {
         "overview": Picture("/", overview, "Jobs"),
         "job": Picture(job_path, job, "Contribution by trainer and round"),
-        "round": Picture(f"{job_path}/rounds/4", round_, "Check it yourself", "Check it yourself"),
+        "round": Picture(f"{job_path}/rounds/4", round_, "Compared with the chain", "Check it yourself"),
         "wizard": Picture(f"{job_path.rpartition('/jobs/')[0]}/new", wizard, "What it costs"),
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import math
 import smtplib
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, select, update
 
 from aggregator.errors import GramercyError
 from market.api import webhooks
@@ -46,8 +48,10 @@ class Deliverer:
     _threads: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _busy: set[str] = field(default_factory=set)
+    _waiting: list[str] = field(default_factory=list)
     _served: dict[str, int] = field(default_factory=dict)
     _turn: int = 0
+    _looked: float = -math.inf
     _tidied: float = 0.0
 
     def start(self) -> None:
@@ -102,21 +106,34 @@ class Deliverer:
 
         It is to be given back: no other of its account is taken before.
         """
-        due = deliveries.c.due <= self.store.clock(), hooks.c.active
-        of_hooks = deliveries.join(hooks, hooks.c.id == deliveries.c.hook_id)
         with self._lock, self._engine.connect() as connection:
-            accounts = set(connection.scalars(select(hooks.c.account).select_from(of_hooks).where(*due).distinct()))
-            self._served = {account: turn for account, turn in self._served.items() if account in accounts}
-            free = accounts - self._busy
-            if not free:
-                return None
-            account = min(free, key=lambda one: (self._served.get(one, 0), one))
-            row = connection.execute(_oldest(*due, hooks.c.account == account)).first()
+            due = deliveries.c.due <= self.store.clock(), hooks.c.active
+            if time.monotonic() > self._looked + POLL_SECONDS:
+                self._look(connection, *due)
+            if (row := self._next(connection, *due)) is None:
+                self._look(connection, *due)
+                row = self._next(connection, *due)
+            return row
+
+    def _look(self, connection: Connection, *due: ColumnElement[bool]) -> None:
+        """Learn which accounts have messages that are due, in the order of their turns."""
+        of_hooks = deliveries.join(hooks, hooks.c.id == deliveries.c.hook_id)
+        accounts = set(connection.scalars(select(hooks.c.account).select_from(of_hooks).where(*due).distinct()))
+        self._served = {account: turn for account, turn in self._served.items() if account in accounts}
+        self._waiting = sorted(accounts, key=lambda one: (self._served.get(one, 0), one))
+        self._looked = time.monotonic()
+
+    def _next(self, connection: Connection, *due: ColumnElement[bool]) -> Row[Any] | None:
+        for account in [one for one in self._waiting if one not in self._busy]:
+            self._waiting.remove(account)
+            row: Row[Any] | None = connection.execute(_oldest(*due, hooks.c.account == account)).first()
             if row is not None:
+                self._waiting.append(account)
                 self._turn += 1
                 self._served[account] = self._turn
                 self._busy.add(account)
-            return row
+                return row
+        return None
 
     def _deliver(self, row: Row[Any]) -> None:
         status, failure = 0, None

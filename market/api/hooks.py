@@ -33,7 +33,7 @@ MAX_HOOKS_IN_ALL = 5_000
 MAX_MAILINGS = 5
 _DAY_SECONDS = 86_400
 _KEPT_SECONDS = 7 * _DAY_SECONDS
-_EVENTS_AT_ONCE = 20
+_EVENTS_AT_ONCE = 5
 _ALL = "hooks"  # the lock of what is counted over all accounts
 
 

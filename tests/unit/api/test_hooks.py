@@ -521,4 +521,4 @@ def test_queueing_for_many_hooks_leaves_room_for_others(stand: Stand, receiver: 
         stand.reader.change(event_of(1, block, "A"))
     stand.look()
     assert len(stand.queued()) == 100
-    assert sum(bool(options.get("gramercy_writes")) for options in begun) == 6
+    assert sum(bool(options.get("gramercy_writes")) for options in begun) == 21

@@ -17,6 +17,8 @@ const SETTLE_GAS: readonly (readonly [number, number])[] = [
   [32, 2_728_544],
   [64, 6_651_707],
 ]
+/** The dearest rule, with a reference row, memories and a floor, takes this many times as much (docs/benchmarks.md, Gas, n = 64). */
+const MOST_GAS = 15_179_111 / 6_651_707
 /** Seconds of a proof by the number of parameters, n = 32 (docs/benchmarks.md, Proof). */
 const PROOF_SECONDS: readonly (readonly [number, number])[] = [
   [1e4, 0.024],
@@ -48,6 +50,7 @@ export interface Costs {
   createGas: number
   /** What an aggregator pays for one settlement. */
   settleGas: number
+  settleGasMost: number
   proofSeconds: number
   proofMemoryBytes: number
   /** Of one round: every trainer's update, sealed and not compressed. */
@@ -74,6 +77,7 @@ export function costsOf(t: ChainTerms): Costs {
     escrow: budget * BigInt(Math.max(0, t.rounds)),
     createGas: GAS.create,
     settleGas: Math.round(along(SETTLE_GAS, trainers)),
+    settleGasMost: Math.round(MOST_GAS * along(SETTLE_GAS, trainers)),
     proofSeconds: along(PROOF_SECONDS, t.dimension),
     proofMemoryBytes: along(PROOF_MEMORY_BYTES, t.dimension),
     updateBytes,

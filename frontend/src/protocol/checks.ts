@@ -88,7 +88,7 @@ function checkPayouts({ statement, paid }: Recorded, outcome: Outcome): string {
   requireEqual('payout', statement.payouts, outcome.payouts)
   const total = sum(statement.payouts)
   if (total !== paid) throw new Refused(`the log says that ${paid} is paid, the payouts are ${total} in all`)
-  return `${paid} of ${statement.gram.budget}`
+  return `${paid} of ${statement.gram.budget}, in the token’s smallest unit`
 }
 
 /** That the next round's exponent follows by the scale rule. */

@@ -118,6 +118,7 @@ test('costs follow the measured figures', () => {
   expect(costsOf(terms)).toMatchObject({
     escrow: 5n * COIN,
     settleGas: 2_728_544,
+    settleGasMost: 6_226_503,
     proofSeconds: 1.41,
     updateBytes: 2_000_000,
     aggregateBytes: 8_000_000,

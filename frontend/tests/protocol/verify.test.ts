@@ -40,7 +40,7 @@ describe('an honest settlement', () => {
       proof: '384 bytes show the inner products of 8 rows',
       rule: expect.stringMatching(/^foolsgold accepts \d of 3$/),
       scores: 'reputation',
-      payouts: expect.stringMatching(/^\d+ of 1000000000000000000$/),
+      payouts: expect.stringMatching(/^\d+ of 1000000000000000000, in the token’s smallest unit$/),
       scale: expect.stringMatching(/^2\^-\d follows 2\^-5$/),
       'aggregate commitment': expect.stringMatching(/^0x[0-9a-f]{64} = Σ w_i C_i$/),
       memory: expect.stringMatching(/^\d+ bytes carried in, \d+ carried on, running sums of 3 trainers among them$/),

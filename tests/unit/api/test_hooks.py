@@ -19,6 +19,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy import event as event_of_engine
 
 from aggregator.errors import InvalidInput
+from market.api import delivering
 from market.api import hooks as hooks_of_accounts
 from market.api.delivering import BACKOFF_SECONDS, Deliverer
 from market.api.errors import TooMany, Unavailable
@@ -470,17 +471,24 @@ def test_one_receivers_answer_does_not_stop_the_others(
     assert sorted(stand.outcomes) == ["delivered", "failed"]
 
 
-def test_accounts_take_turns_however_much_one_has(stand: Stand, receiver: Receiver) -> None:  # noqa: F811
+def test_accounts_take_turns_however_much_one_has(
+    stand: Stand,
+    receiver: Receiver,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delivering, "POLL_SECONDS", -1.0)  # turns are kept across looks as well
+    assert OTHER.address < ACCOUNT
     for number in range(3):
-        stand.add(receiver, f"/much/{number}")
+        stand.add(receiver, f"/much/{number}", account=OTHER.address)
     for block in range(60, 63):
         stand.happen(1, block, "A")
-    stand.add(receiver, "/little", account=OTHER.address)
-    stand.happen(1, 70, "B", 1)
+    stand.add(receiver, "/little", account=ACCOUNT)
+    for block in range(70, 72):
+        stand.happen(1, block, "B", 1)
     stand.deliverer.deliver_due()
     paths = [path for path, _, _ in receiver.taken]
-    assert "/little" in paths[:2]
-    assert len(paths) == 13
+    assert paths[1] == paths[3] == "/little"
+    assert len(paths) == 17
 
 
 def test_a_slow_receiver_does_not_hold_another_accounts_messages(
@@ -491,24 +499,27 @@ def test_a_slow_receiver_does_not_hold_another_accounts_messages(
     stand.add(receiver, "/slow")
     stand.add(receiver, "/slow/too")
     stand.add(receiver, "/quick", account=OTHER.address)
-    sending, quick, inside = Outbound.post, threading.Event(), []
+    sending, begun, go_on = Outbound.post, threading.Event(), threading.Event()
 
     def post(self: Outbound, url: str, *given: Any) -> int:
-        if "/slow" in url:
-            inside.append(url)
-            assert quick.wait(10)
-        status = sending(self, url, *given)
-        quick.set()
-        return status
+        if url.endswith("/slow"):
+            begun.set()
+            assert go_on.wait(10)
+        return sending(self, url, *given)
 
     monkeypatch.setattr(Outbound, "post", post)
     stand.happen(1, 60, "A")
-    stand.deliverer.start()
+    waiting = threading.Thread(target=stand.deliverer.deliver_due)
+    waiting.start()
     try:
-        assert quick.wait(10)
-        assert len(inside) <= 1  # one at a time of an account
+        assert begun.wait(10)
+        stand.deliverer.deliver_due()
+        assert "/slow/too" not in [path for path, _, _ in receiver.taken]  # one at a time of an account
+        assert "/quick" in [path for path, _, _ in receiver.taken]
     finally:
-        stand.deliverer.stop()
+        go_on.set()
+        waiting.join()
+    assert len(receiver.taken) == 3
 
 
 def test_queueing_for_many_hooks_leaves_room_for_others(stand: Stand, receiver: Receiver) -> None:  # noqa: F811

@@ -37,9 +37,13 @@ def decode_cursor(cursor: str, kinds: Sequence[type]) -> Key:
     except (ValueError, RecursionError):
         key = None
     right = isinstance(key, list) and [type(part) for part in key] == list(kinds)
-    if not right or any(isinstance(part, int) and not 0 <= part < 1 << 63 for part in key):
+    if not right or not all(map(_is_key, key)):
         raise InvalidInput("the cursor is not one of this list", hint="take it from the page before")
     return tuple(key)
+
+
+def _is_key(part: int | str) -> bool:
+    return 0 <= part < 1 << 63 if isinstance(part, int) else part.isascii() and part.isprintable()
 
 
 class Listing:

@@ -313,6 +313,9 @@ def test_cursors_of_no_list_and_endless_pages_are_refused(told: Told) -> None:
     for cursor in ("", "x", "!!", "e30", encode_cursor([1]), encode_cursor(["a", 1, 1]), "W1tbW1tb"):
         with pytest.raises(InvalidInput, match="cursor"):
             told.reader.jobs(cursor=cursor)
+    for text in ("\ud800", "\0", "é"):
+        with pytest.raises(InvalidInput, match="cursor"):
+            told.reader.jobs(cursor=encode_cursor([text, 1, 1]), sort="budget")
     for limit in (0, 201, -1):
         with pytest.raises(InvalidInput, match="1 to 200"):
             told.reader.jobs(limit=limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,14 +143,23 @@ def challenge(
         int | None,
         typer.Option(min=0, help="Challenge this update instead, by its place in the round: it is out of range."),
     ] = None,
+    write_evidence: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, metavar="FILE", help="Write the challenge for the round's page, and send nothing."
+        ),
+    ] = None,
 ) -> dict[str, Any]:
     """Prove an aggregate false, or an update out of range: who is at fault is slashed, and you are rewarded.
 
     A false aggregate voids its round. An update can be challenged by whoever it is encrypted to, until its round is
-    final; its trainer loses stake, place and pay of that round.
+    final; its trainer loses stake, place and pay of that round. With --write-evidence FILE nothing is sent: a wallet
+    sends the file's challenge from the round's page in the dashboard, and no key is needed here but to open an update.
     """
     from market.services import challenge as challenges
 
+    if write_evidence is not None:
+        return _write_evidence(session, job_id, number, aggregate, update, write_evidence)
     job = session.job(job_id)
     state = job.require_round(number)
     if update is None:
@@ -167,6 +177,24 @@ def challenge(
         "reward_wei": done.reward,
         "gas": done.gas,
     }
+
+
+def _write_evidence(
+    session: Session, job_id: int, number: int, aggregate: Path | None, update: int | None, output: Path
+) -> dict[str, Any]:
+    """Make a challenge, try it on the market, and write it for somebody to send."""
+    from market.services import evidence_file
+
+    job = session.job(job_id, reading=True)
+    state = job.require_round(number)
+    if update is None:
+        made, evidence = evidence_file.settlement_file(job, state, aggregate)
+    else:
+        made, evidence = evidence_file.update_file(job, state, _opened_update(session, job, state, update))
+    fields = made.fields()
+    output.write_text(json.dumps(fields, indent=1) + "\n")
+    session.say(f"{evidence.words}; nothing is sent: whoever sends {output} first is rewarded")
+    return {"path": str(output), "fault": evidence.words, **fields}
 
 
 def _opened_update(session: Session, job: Job, state: RoundState, index: int) -> OpenedUpdate:

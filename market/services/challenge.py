@@ -81,13 +81,7 @@ def challenge(job: Job, state: RoundState, true_aggregate: Path | None = None, r
         If the files show no fault, or none of them opens the commitment.
 
     """
-    if state.settled is None or rounds.refusal_to_challenge(job.state, state.number, job.now) is not None:
-        raise ContractRefused(
-            f"round {state.number} cannot be challenged: it is {state.phase(job.now).name.lower()}",
-            hint="only a settled round within its challenge window can be",
-            error="Market_WrongPhase",
-        )
-    evidence = find_evidence(job, state.settled, true_aggregate)
+    evidence = find_evidence(job, challengeable_settlement(job, state), true_aggregate)
     report("evidence", {"round": state.number, "fault": evidence.words, "bytes": len(evidence.encode())})
     receipt = job.market.challenge_settlement(job.job_id, state.number, evidence.encode())
     job.refresh()
@@ -113,13 +107,7 @@ def challenge_update(job: Job, state: RoundState, opened: OpenedUpdate, report: 
 
     """
     index = opened.commit.index
-    refusal = rounds.refusal_to_challenge_update(job.state, state.number, index, job.now)
-    if refusal is not None:
-        raise ContractRefused(
-            f"update {index} of round {state.number} cannot be challenged ({refusal})",
-            hint="an update can be until its round is final, and once",
-            error=refusal,
-        )
+    require_challengeable_update(job, state, index)
     evidence = update_evidence(job, opened)
     report("evidence", {"round": state.number, "fault": evidence.words, "bytes": len(evidence.encode())})
     receipt = job.market.challenge_update(job.job_id, state.number, index, evidence.encode())
@@ -137,6 +125,35 @@ def challenge_update(job: Job, state: RoundState, opened: OpenedUpdate, report: 
         },
     )
     return Challenged(evidence, slashed.reward, int(receipt["gasUsed"]))
+
+
+def challengeable_settlement(job: Job, state: RoundState) -> RoundSettled:
+    """Return a round's settlement on record.
+
+    Raises
+    ------
+    ContractRefused
+        If it cannot be challenged now.
+
+    """
+    if state.settled is None or rounds.refusal_to_challenge(job.state, state.number, job.now) is not None:
+        raise ContractRefused(
+            f"round {state.number} cannot be challenged: it is {state.phase(job.now).name.lower()}",
+            hint="only a settled round within its challenge window can be",
+            error="Market_WrongPhase",
+        )
+    return state.settled
+
+
+def require_challengeable_update(job: Job, state: RoundState, index: int) -> None:
+    """Raise ContractRefused if the ``index``-th update of a round cannot be challenged now."""
+    refusal = rounds.refusal_to_challenge_update(job.state, state.number, index, job.now)
+    if refusal is not None:
+        raise ContractRefused(
+            f"update {index} of round {state.number} cannot be challenged ({refusal})",
+            hint="an update can be until its round is final, and once",
+            error=refusal,
+        )
 
 
 def withdraw_reward(job: Job, reward: int, report: Report = silent) -> int:

@@ -1,11 +1,12 @@
 /** What owners and trainers can ask of a market; its words are in wallet/words.ts. */
-import type { JobDetail, Market, Token, TrainerOfJob } from '../api/types'
+import type { JobDetail, Market, RoundDetail, Token, TrainerOfJob } from '../api/types'
 import { exactWithSymbol } from '../format/money'
 import { count, formatBps } from '../format/text'
 import { formatAbsolute, formatSpan } from '../format/time'
 import type { Hex } from '../wallet/eip1193'
 import { type Asked, type Intent, NATIVE } from '../wallet/intents'
 import type { Line } from '../wallet/words'
+import type { Challenge } from './challenge'
 import { extensionDeposit } from './deposit'
 import type { Complete } from './draft'
 
@@ -72,6 +73,22 @@ export const askJoin = (place: Place, { summary, terms }: JobDetail, stake: bigi
 /** One aggregator more, of a trainer's own choice; null: none any more. */
 export const askName = (place: Place, token: Token, jobId: number, aggregator: Hex | null): Asked =>
   asked(place, token, { kind: 'name', jobId, aggregator: aggregator ?? NATIVE })
+
+/** What a challenge would take from whom, and what it would bring: of a round as the index tells it. */
+export function atStake({ terms }: JobDetail, { settlement, updates }: RoundDetail, update: number | null): { accused: string; loses: string; reward: string } | null {
+  const own = updates.find(({ index }) => index === update)
+  const accused = update === null ? settlement?.aggregator : own?.trainer
+  const loses = update === null ? settlement?.bond : own?.stake
+  if (accused === undefined || loses === undefined) return null
+  return { accused, loses, reward: ((BigInt(loses) * BigInt(terms.challenger_share_bps)) / 10_000n).toString() }
+}
+
+/** A settlement overturned, or a trainer slashed; null where the round has no such thing. */
+export function askChallenge(place: Place, detail: JobDetail, round: RoundDetail, { update, evidence }: Challenge): Asked | null {
+  const told = atStake(detail, round, update)
+  const { job_id: jobId, token } = detail.summary
+  return told && asked(place, token, { kind: 'challenge', jobId, round: round.summary.number, update, evidence, told })
+}
 
 /** Terms in plain words, for reading before signing. */
 export function termLines({ terms: t, aggregators }: Complete, token: Token): Line[] {

@@ -94,6 +94,25 @@ export const MARKET_ABI = [
     outputs: [],
   },
   {
+    type: 'function',
+    name: 'challengeSettlement',
+    stateMutability: 'nonpayable',
+    inputs: [{ name: 'jobId', type: 'uint256' }, { name: 'number', type: 'uint32' }, { name: 'evidence', type: 'bytes' }],
+    outputs: [],
+  },
+  {
+    type: 'function',
+    name: 'challengeUpdate',
+    stateMutability: 'nonpayable',
+    inputs: [
+      { name: 'jobId', type: 'uint256' },
+      { name: 'number', type: 'uint32' },
+      { name: 'index', type: 'uint256' },
+      { name: 'evidence', type: 'bytes' },
+    ],
+    outputs: [],
+  },
+  {
     type: 'event',
     name: 'JobCreated',
     anonymous: false,

@@ -55,6 +55,13 @@ function dataOf(intent: Intent, token: Hex, permit: Hex): Hex {
       return encodeFunctionData({ abi, functionName: 'joinJob', args: [BigInt(intent.jobId), BigInt(intent.stake), permit] })
     case 'name':
       return encodeFunctionData({ abi, functionName: 'nameAggregator', args: [BigInt(intent.jobId), intent.aggregator] })
+    case 'challenge': {
+      const { round, update, evidence } = intent
+      const jobId = BigInt(intent.jobId)
+      return update === null
+        ? encodeFunctionData({ abi, functionName: 'challengeSettlement', args: [jobId, round, evidence] })
+        : encodeFunctionData({ abi, functionName: 'challengeUpdate', args: [jobId, round, BigInt(update), evidence] })
+    }
   }
 }
 

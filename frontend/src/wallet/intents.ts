@@ -42,6 +42,7 @@ export type Intent =
   | { kind: 'leave'; jobId: number; recipient: Hex; told: { stake: string } }
   | { kind: 'join'; jobId: number; stake: string; told: { verifier: string } }
   | { kind: 'name'; jobId: number; aggregator: Hex }
+  | { kind: 'challenge'; jobId: number; round: number; /** Null for the settlement. */ update: number | null; evidence: Hex; told: { accused: string; loses: string; reward: string } }
 
 /** What is asked of the user; its words follow from the intent (words.ts), so that they are of what is sent. */
 export interface Asked {

@@ -88,6 +88,23 @@ const WORDS: Record<string, (args: Args) => string> = {
   Gram_WrongAggregate: () => 'The aggregate’s commitment is not what the weights and commitments give.',
   Gram_NotGram: () => 'The matrix is no Gram matrix.',
   Gram_OutOfRange: () => 'An inner product is out of range.',
+  Fault_NotShown: () => 'The evidence does not hold: what it shows is no fault. There is nothing to challenge.',
+  Fault_WrongCommitment: () => 'The evidence is of something else than what is on record now: another settlement may have taken its place.',
+  ...Object.fromEntries(
+    ['Fault_UnknownKind', 'Fault_WrongLength', 'Fault_WrongStart'].map((name) => [name, () => 'The evidence does not hold: it is malformed.']),
+  ),
+  ...Object.fromEntries(
+    ['Tree_WrongLeafLength', 'Tree_NoSuchLeaf', 'Tree_WrongPathLength', 'Tree_WrongRoot'].map((name) => [
+      name,
+      () => 'The evidence does not hold: its part of the published file is not what the settlement’s root is of.',
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['Opening_WrongLength', 'Opening_OutOfRange', 'Opening_InvalidValue', 'Opening_InvalidPoint', 'Opening_InvalidScalar', 'Opening_WrongProof'].map((name) => [
+      name,
+      () => 'The evidence does not hold: its proof is false.',
+    ]),
+  ),
   FailedCall: () => 'The recipient did not take the payment.',
   InsufficientBalance: () => 'The market does not hold so much of the coin.',
   ReentrancyGuardReentrantCall: () => 'The market refused a call within a call.',
@@ -102,18 +119,31 @@ const WORDS: Record<string, (args: Args) => string> = {
 
 const uint = (name: string) => ({ name, type: 'uint256' })
 const address = (name: string) => ({ name, type: 'address' })
+const bytes32 = (name: string) => ({ name, type: 'bytes32' })
 const error = (name: string, inputs: { name: string; type: string }[] = []) => ({ type: 'error', name, inputs })
 
 const OTHER_ERRORS = [
   error('Gram_DimensionTooLarge', [uint('dimension'), uint('powers')]),
   error('Gram_WrongProof'),
   error('Gram_WrongChain', [uint('posted'), uint('expected')]),
-  error('Gram_WrongAggregate', [
-    { name: 'posted', type: 'bytes32' },
-    { name: 'expected', type: 'bytes32' },
-  ]),
+  error('Gram_WrongAggregate', [bytes32('posted'), bytes32('expected')]),
   error('Gram_NotGram', [uint('i'), uint('j')]),
   error('Gram_OutOfRange', [uint('i'), uint('j'), { name: 'value', type: 'int256' }]),
+  error('Fault_UnknownKind', [{ name: 'kind', type: 'uint8' }]),
+  error('Fault_WrongCommitment', [bytes32('shown'), bytes32('recorded')]),
+  error('Fault_WrongLength', [bytes32('field'), uint('length'), uint('expected')]),
+  error('Fault_WrongStart', [uint('start')]),
+  error('Fault_NotShown'),
+  error('Tree_WrongLeafLength', [uint('length')]),
+  error('Tree_NoSuchLeaf', [uint('index'), uint('leaves')]),
+  error('Tree_WrongPathLength', [uint('length'), uint('expected')]),
+  error('Tree_WrongRoot', [bytes32('computed'), bytes32('recorded')]),
+  error('Opening_WrongLength', [bytes32('field'), uint('length')]),
+  error('Opening_OutOfRange', [uint('start'), uint('powers')]),
+  error('Opening_InvalidValue', [uint('index')]),
+  error('Opening_InvalidPoint', [bytes32('message')]),
+  error('Opening_InvalidScalar', [bytes32('message')]),
+  error('Opening_WrongProof'),
   error('ERC20InsufficientBalance', [address('sender'), uint('balance'), uint('needed')]),
   error('ERC20InsufficientAllowance', [address('spender'), uint('allowance'), uint('needed')]),
   error('ERC20InvalidReceiver', [address('receiver')]),
@@ -121,6 +151,8 @@ const OTHER_ERRORS = [
   error('ERC2612ExpiredSignature', [uint('deadline')]),
   error('ERC2612InvalidSigner', [address('signer'), address('owner')]),
 ]
+/** Of verifiers and tokens, which calls of the market can answer with; for tests. */
+export const FOREIGN_ERRORS: readonly { name: string; inputs: { name: string; type: string }[] }[] = OTHER_ERRORS
 const ERRORS = [...MARKET_ERRORS, ...OTHER_ERRORS] as unknown as Abi
 
 /** All errors that have words, for tests. */

@@ -32,6 +32,8 @@ export function titleOf(intent: Intent): string {
       return `Join job ${intent.jobId}`
     case 'name':
       return intent.aggregator === NATIVE ? `Name no aggregator of job ${intent.jobId} any more` : `Name an aggregator of job ${intent.jobId}`
+    case 'challenge':
+      return `Challenge ${intent.update === null ? 'the settlement' : `update ${intent.update}`} of round ${intent.round}`
   }
 }
 
@@ -40,6 +42,14 @@ export function linesOf({ intent, token }: Pick<Asked, 'intent' | 'token'>): Lin
   const lines = consequences(intent, token)
   const moves = intent.kind !== 'name' && token.address !== NATIVE
   return moves ? [...lines, { label: 'Token', value: `${token.symbol}, the contract ${token.address}` }] : lines
+}
+
+/** What evidence claims, from its own bytes: kind and first entry are the second and the fifth word of its encoding. */
+function faultWords(evidence: string, update: number | null): string {
+  const word = (place: number) => BigInt(`0x${evidence.slice(2 + 64 * place, 66 + 64 * place)}`)
+  const what = update === null ? 'the aggregate' : `update ${update}`
+  if (word(1) === 1n) return `that ${what} has an entry out of range, from place ${word(4)} on`
+  return `that the published file is not ${what} on record: it differs within 128 entries from place ${word(4)} on`
 }
 
 function consequences(intent: Intent, token: Token): Line[] {
@@ -105,5 +115,23 @@ function consequences(intent: Intent, token: Token): Line[] {
             { label: 'It can', value: 'Settle rounds like those of the owner, with your update in them, as long as you are in the job.' },
             { label: 'It reads', value: 'The updates that are sealed to it from now on: yours, and those of trainers who trust it, too.' },
           ]
+    case 'challenge': {
+      const { update, told } = intent
+      const [what, whose] = update === null ? ['bond', 'aggregator'] : ['stake', 'trainer']
+      return [
+        { label: 'You show', value: faultWords(intent.evidence, update) },
+        { label: 'At fault', value: `the ${whose} ${told.accused}` },
+        {
+          label: 'It loses',
+          value: update === null ? `its bond, ${of(told.loses)}, and its part in the job` : `its stake, ${of(told.loses)}, its place in the job and the pay of this round`,
+        },
+        {
+          label: 'You receive',
+          value: told.reward === '0' ? 'nothing' : `${of(told.reward)} of that ${what}, as free balance on the market, to be withdrawn from there; the owner gets the rest`,
+        },
+        ...(update === null ? [{ label: 'The round', value: 'becomes void: nobody is paid for it, and its pay goes back to escrow.' }] : []),
+        { label: 'First come', value: 'Only the first valid challenge is rewarded, and who sees yours before it is in a block can copy it. Otherwise you pay the gas for nothing.' },
+      ]
+    }
   }
 }

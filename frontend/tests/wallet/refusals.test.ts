@@ -1,4 +1,4 @@
-import { encodeErrorResult, stringToHex } from 'viem'
+import { encodeErrorResult, stringToHex, toFunctionSelector } from 'viem'
 import { describe, expect, test } from 'vitest'
 import { RpcError } from '../../src/wallet/eip1193'
 import { refusalOf } from '../../src/wallet/refusals'
@@ -32,6 +32,12 @@ describe('what the market refuses', () => {
     ]
     for (const one of told) expect(refusalOf(one).name).toBe('Market_ZeroAmount')
   })
+})
+
+test('evidence that does not hold is told as such', () => {
+  const refusal = refusalOf(new RpcError(3, 'execution reverted', toFunctionSelector('Fault_NotShown()')))
+  expect(refusal).toMatchObject({ by: 'market', name: 'Fault_NotShown' })
+  expect(refusal.text).toContain('The evidence does not hold')
 })
 
 test('a token’s reason is not taken for the market’s', () => {

@@ -18,8 +18,8 @@ from fastapi import Depends, Request, Response
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from market.api.reader import Reader
 from market.domain import Address
+from market.indexer.queries import Reader
 from market.indexer.views import Page, View
 
 LAGGING_SECONDS = 1.0

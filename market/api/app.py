@@ -25,11 +25,11 @@ from market.api.metrics import Metrics
 from market.api.openapi import complete, operation_id
 from market.api.outbound import Outbound
 from market.api.problems import PROBLEMS, add_problems
-from market.api.reader import Reader
 from market.api.routes import auth, config, files, health, jobs, markets, me, pages, stream
 from market.api.settings import Settings
 from market.api.signing_in import SignIns
 from market.api.watching import Listener, Watcher
+from market.indexer.queries import Reader
 
 PREFIX = "/api/v1"
 _GZIP_FROM_BYTES = 1_024

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from starlette.types import Scope
 
 from market.api.answers import TEMPLATE
-from market.api.reader import Reader
+from market.indexer.queries import Reader
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 

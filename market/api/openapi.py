@@ -16,8 +16,8 @@ from fastapi.routing import APIRoute
 from sqlalchemy import Engine
 
 from market.api.problems import Problem
-from market.api.reader import Reader
 from market.api.settings import Settings
+from market.indexer.queries import Reader
 
 
 def operation_id(route: APIRoute) -> str:

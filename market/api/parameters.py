@@ -9,7 +9,7 @@ from eth_utils.address import to_checksum_address
 from fastapi import Path, Query
 from pydantic import AfterValidator
 
-from market.api.reader import MAX_PAGE
+from market.indexer.cursors import LARGEST_PAGE
 
 MAX_INTEGER = (1 << 63) - 1
 """Largest integer of a column."""
@@ -34,7 +34,7 @@ AccountAddress = Annotated[str, Path(pattern=_ADDRESS), AfterValidator(address_o
 Cursor = Annotated[
     str | None, Query(max_length=512, pattern="^[A-Za-z0-9_=.~-]*$", description="`next` of the page before")
 ]
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE)]
 OfChain = Annotated[int | None, Query(ge=1, le=MAX_INTEGER)]
 OfAddress = Annotated[str | None, Query(pattern=_ADDRESS), AfterValidator(_optional)]
 OfRound = Annotated[int | None, Query(ge=1, le=MAX_INTEGER)]

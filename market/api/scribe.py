@@ -14,9 +14,10 @@ from typing import Protocol
 
 from aggregator.errors import GramercyError
 from market.api.files import Files
-from market.api.reader import MAX_PAGE, Reader
 from market.api.watching import News
 from market.domain import Address
+from market.indexer.cursors import LARGEST_PAGE
+from market.indexer.queries import Reader
 from market.rounds import RoundState
 from market.services.job import Job
 from market.services.manifest import MAX_MANIFEST_BYTES, Manifest
@@ -111,7 +112,7 @@ class Scribe:
         """Note every job of the index."""
         cursor: str | None = None
         while not self._stop.is_set():
-            page = self.reader.jobs(cursor=cursor, limit=MAX_PAGE)
+            page = self.reader.jobs(cursor=cursor, limit=LARGEST_PAGE)
             with self._lock:
                 self._due |= {(job.chain_id, job.market, job.job_id): 0.0 for job in page.items}
             if page.next is None:
@@ -171,7 +172,7 @@ class Scribe:
         """Whether the index lacks something that storage may tell."""
         cursor: str | None = None
         while True:
-            page = self.reader.rounds(*key, cursor=cursor, limit=MAX_PAGE)
+            page = self.reader.rounds(*key, cursor=cursor, limit=LARGEST_PAGE)
             for one in page.items:
                 left_out = one.included is not None and one.included < one.committed
                 if left_out or (self.evaluate and one.included is not None and one.accuracy is None):

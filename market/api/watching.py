@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aggregator.errors import GramercyError
-from market.api.reader import MAX_PAGE, Reader
 from market.domain import Address
+from market.indexer.cursors import LARGEST_PAGE
+from market.indexer.queries import Reader
 from market.indexer.views import Change, EventView, Market
 
 POLL_SECONDS = 0.5
@@ -122,7 +123,7 @@ class Watcher:
         known = set(told or ())
         lowest = max((block for block, _, _ in known), default=0) - _REORGANISED_BLOCKS
         fresh: list[EventView] = []
-        page = self.reader.events(*key, limit=MAX_PAGE)
+        page = self.reader.events(*key, limit=LARGEST_PAGE)
         newest = _place(page.items[0]) if page.items else None
         while True:
             for event in page.items:
@@ -131,7 +132,7 @@ class Watcher:
                 fresh.append(event)
             if page.next is None or told is None:
                 return fresh, newest
-            page = self.reader.events(*key, cursor=page.next, limit=MAX_PAGE)
+            page = self.reader.events(*key, cursor=page.next, limit=LARGEST_PAGE)
 
     def _changes(self, since: int, version: int) -> tuple[Change, ...]:
         found: list[Change] = []

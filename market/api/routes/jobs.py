@@ -18,7 +18,8 @@ from market.api.parameters import (
     OfChain,
     OfRound,
 )
-from market.api.reader import PAGE, Sort
+from market.indexer.queries import PAGE
+from market.indexer.read_jobs import Sort
 from market.indexer.views import (
     Contributions,
     EventView,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from market.api.answers import LAGGING_SECONDS, Answer, whole
 from market.api.parameters import AccountAddress, ChainId, Cursor, Limit, MarketAddress, OfAddress, OfRound
-from market.api.reader import PAGE
+from market.indexer.queries import PAGE
 from market.indexer.views import Account, EventView, JobOfTrainer, Market, Page
 
 router = APIRouter(tags=["markets"])

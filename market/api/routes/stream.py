@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from market.api.origin import require_same_origin
-from market.api.reader import Reader
 from market.api.watching import News
+from market.indexer.queries import Reader
 from market.indexer.views import Change
 
 router = APIRouter(tags=["stream"])

@@ -6,10 +6,10 @@ import base64
 from typing import Any
 
 from aggregator.errors import InvalidInput
-from market.api.reader import Sort
 from market.errors import NotFound
 from market.indexer import views as v
-from market.indexer.queries import Since
+from market.indexer.queries import Reader, Since
+from market.indexer.read_jobs import Sort
 
 CHAIN, MARKET = 31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 OWNER, AGGREGATOR = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
@@ -56,7 +56,7 @@ TERMS = v.Terms(
 )
 
 
-class FakeReader:
+class FakeReader(Reader):
     """Five jobs, each of three rounds by three trainers; ``change`` commits something new."""
 
     def __init__(self, jobs: int = 5, rounds: int = 3) -> None:

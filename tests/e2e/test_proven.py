@@ -498,7 +498,7 @@ def test_a_true_settlement_cannot_be_challenged(stage: Stage, trainers: list[Tra
     with pytest.raises(InvalidInput, match="holds: commitment, range and root"):
         challenge(job, state)
     assert state.settled is not None
-    evidence = _opening_of_honest_entries(stage, state)
+    evidence = opening_of_honest_entries(stage, state)
     with pytest.raises(ContractRefused) as refused:
         job.market.challenge_settlement(1, 1, evidence)
     assert refused.value.details["error"] == "Fault_NotShown"
@@ -508,7 +508,8 @@ def test_a_true_settlement_cannot_be_challenged(stage: Stage, trainers: list[Tra
         challenge(job, state)
 
 
-def _opening_of_honest_entries(stage: Stage, state: RoundState) -> bytes:
+def opening_of_honest_entries(stage: Stage, state: RoundState) -> bytes:
+    """Return true evidence of what is no fault: three entries in range."""
     job = stage.observed()
     opened = job.aggregate(state)
     statement, opening = open_chunk(

@@ -27,6 +27,7 @@ LAGGING_SECONDS = 1.0
 TEMPLATE = "gramercy.template"
 """Where a request's scope names the path template that an answer was made by."""
 _MAX_ENTRIES = 4_096
+_LONGEST_KEY = 1_024
 _MAX_BYTES = 32 << 20
 _PACK_FROM_BYTES = 1_024
 _PACK_LEVEL = 4
@@ -190,13 +191,16 @@ class Bodies:
         return body
 
     def put(self, key: str, body: Body) -> None:
-        """Keep a body."""
+        """Keep a body, unless what was asked is longer than any page asks."""
+        if len(key) > _LONGEST_KEY:
+            return
         with self._lock:
             before = self._kept.pop(key, None)
-            self._bytes += body.size - (before.size if before else 0)
+            self._bytes += body.size - before.size if before else body.size + len(key)
             self._kept[key] = body
             while self._bytes > _MAX_BYTES or len(self._kept) > _MAX_ENTRIES:
-                self._bytes -= self._kept.popitem(last=False)[1].size
+                oldest, gone = self._kept.popitem(last=False)
+                self._bytes -= gone.size + len(oldest)
 
 
 @dataclass

@@ -6,6 +6,7 @@ uvicorn's own protocol waits for ever for the rest of a head, and for who does n
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -32,6 +33,9 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, and wait for a request."""
         super().connection_made(transport)
+        if (connected := transport.get_extra_info("socket")) is not None and connected.family != socket.AF_UNIX:
+            # Heads and bodies are written apart: the second would wait for the client's delayed acknowledgement.
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.began = self.loop.time()
         self._watch_head()
         self._make_room()

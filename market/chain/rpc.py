@@ -201,7 +201,7 @@ def raise_if_busy(error: Web3RPCError) -> None:
     """Raise ChainUnreachable if a node answered a call only that it had no time: of the contract this says nothing."""
     told: Any = (error.rpc_response or {}).get("error")
     code, words = told.get("code") if isinstance(told, dict) else None, node_message(error)
-    if code in _BUSY_CODES or any(part in words.lower() for part in _BUSY_WORDS):
+    if "revert" not in words.lower() and (code in _BUSY_CODES or any(part in words.lower() for part in _BUSY_WORDS)):
         raise ChainUnreachable(f"The node limits requests: {words}.", hint="It is asked again later.") from error
 
 

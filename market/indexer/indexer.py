@@ -17,14 +17,14 @@ from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from market.chain.market import MarketClient
-from market.chain.tokens import Token
-from market.domain import LOCAL_CHAIN_IDS, Address, Deposited, JobCreated
+from market.domain import LOCAL_CHAIN_IDS, Deposited, JobCreated
 from market.errors import ChainError, ChainUnreachable, NodeRefused
 from market.indexer import schema
 from market.indexer.book import Book, Overtaken
 from market.indexer.chunk import Chunk, Entry, read_entry
 from market.indexer.database import writing
 from market.indexer.decoding import Log, topic_of
+from market.indexer.learning import TOKEN, VERIFIER, Facts
 from market.indexer.source import BlockMark, RpcSource, Source
 
 LONGEST_RANGE = 50_000
@@ -79,8 +79,9 @@ class Indexer:
         self._behind_since: float | None = None
         self._patience = 0.0 if self._source.chain_id in LOCAL_CHAIN_IDS else PATIENCE_SECONDS
         self._failing_since: float | None = None
-        self._known: set[tuple[str, Address]] = set()
-        self._book = Book(engine, self._register())
+        market_id = self._register()
+        self._book = Book(engine, market_id)
+        self._facts = Facts(self._engine, self._source, market_id)
 
     def step(self) -> bool:
         """Read and write what comes next; return whether there is more to read at once.
@@ -137,6 +138,7 @@ class Indexer:
         self._behind_since = None
         first = self.first_block if read is None else read.number + 1
         if first > head.number:
+            self._facts.ask(self._clock())
             self._book.polled(self._poll(head, caught_up=True))
             return False
         last, logs = self._read_logs(first, head)
@@ -252,44 +254,22 @@ class Indexer:
             made = connection.execute(insert(markets).values(**values, first_block=self.first_block))
             (market_id,) = made.inserted_primary_key or (0,)
             connection.execute(insert(schema.polls).values(market_id=market_id, caught_up=False, ready=False))
-        self._write_token(native)
+        with contextlib.suppress(IntegrityError), self._engine.begin() as connection:
+            names = {"address": native.address, "symbol": native.symbol, "decimals": native.decimals}
+            connection.execute(insert(schema.tokens).values(chain_id=source.chain_id, **names))
         with self._engine.begin() as connection:
             return int(connection.execute(select(markets.c.id).where(of_market)).scalar_one())
 
     def _learn(self, entries: Sequence[Entry], block: int) -> None:
-        """Ask once what tokens and verifiers are."""
+        """Ask what the tokens and verifiers of events are, once; what does not tell now is asked again later."""
         for entry in entries:
             event = entry.event
             if isinstance(event, JobCreated):
-                self._learn_token(event.terms.token)
-                self._learn_verifier(event.terms.verifier, block)
+                self._facts.want(TOKEN, event.terms.token, block)
+                self._facts.want(VERIFIER, event.terms.verifier, block)
             elif isinstance(event, Deposited):
-                self._learn_token(event.token)
-
-    def _learn_token(self, address: Address) -> None:
-        tokens = schema.tokens.c
-        if self._is_new("token", address, select(tokens.address).where(tokens.chain_id == self._source.chain_id)):
-            self._write_token(self._source.token(address))
-
-    def _write_token(self, token: Token) -> None:
-        values = {"address": token.address, "symbol": token.symbol, "decimals": token.decimals}
-        with contextlib.suppress(IntegrityError), self._engine.begin() as connection:
-            connection.execute(insert(schema.tokens).values(chain_id=self._source.chain_id, **values))
-
-    def _learn_verifier(self, address: Address, block: int) -> None:
-        columns = schema.verifiers.c
-        if self._is_new("verifier", address, select(columns.address).where(columns.chain_id == self._source.chain_id)):
-            told = self._source.verifier(address, block)
-            values = {"address": address, "digest": told.digest, "words": told.words}
-            with contextlib.suppress(IntegrityError), self._engine.begin() as connection:
-                connection.execute(insert(schema.verifiers).values(chain_id=self._source.chain_id, **values))
-
-    def _is_new(self, kind: str, address: Address, query: Any) -> bool:
-        if (kind, address) in self._known:
-            return False
-        with self._engine.begin() as connection:
-            self._known |= {(kind, found) for found in connection.execute(query).scalars()}
-        return (kind, address) not in self._known
+                self._facts.want(TOKEN, event.token, block)
+        self._facts.ask(self._clock())
 
 
 def _parts(entries: Sequence[Entry], blocks: Sequence[BlockMark], last: BlockMark) -> Iterator[Chunk]:

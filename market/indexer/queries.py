@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, delete, insert, literal, select, update
+from sqlalchemy import Connection, Engine, Table, and_, delete, insert, select, update
 
 from market.domain import Address
 from market.errors import NotFound
 from market.indexer import read_jobs, read_markets, read_rounds, schema
 from market.indexer.database import reading, writing
+from market.indexer.learning import tell_jobs
 from market.indexer.read_jobs import Sort
 from market.indexer.reading import JOB, MARKET, ROUND, Scope, of_round, open_scope, require_job, require_round
 from market.indexer.verifiers import names_words
@@ -262,10 +263,9 @@ class Notebook:
         manifests = schema.manifests
         plain = "".join(letter for letter in name if letter.isprintable())[:LONGEST_NAME]
         with self._engine.begin() as connection:
-            self._changed(connection)
             connection.execute(delete(manifests).where(manifests.c.cid == manifest_cid))
             connection.execute(insert(manifests).values(cid=manifest_cid, name=plain))
-            self._tell(connection, schema.jobs.c.manifest_cid == manifest_cid)
+            tell_jobs(connection, schema.jobs.c.manifest_cid == manifest_cid)
 
     def record_evaluation(
         self,
@@ -312,12 +312,11 @@ class Notebook:
             digest = connection.execute(select(verifiers.c.digest).where(of_verifier)).scalar()
             if digest is None or not names_words(bytes(digest), words):
                 return False
-            self._changed(connection)
             connection.execute(update(verifiers).where(of_verifier).values(words=words))
             of_chain = schema.jobs.c.market_id.in_(
                 select(schema.markets.c.id).where(schema.markets.c.chain_id == chain_id)
             )
-            self._tell(connection, and_(of_chain, schema.jobs.c.terms["verifier"].as_string() == verifier))
+            tell_jobs(connection, and_(of_chain, schema.jobs.c.terms["verifier"].as_string() == verifier))
         return True
 
     def _of_round(
@@ -345,13 +344,6 @@ class Notebook:
                 connection.execute(insert(table), [{**place, **row} for row in rows])
             told = {"market_id": scope.id, "job_id": job_id, "round": number}
             connection.execute(insert(schema.changes).values(**told, version=read_markets.index_version(connection)))
-
-    def _tell(self, connection: Connection, condition: ColumnElement[bool]) -> None:
-        """Say that the jobs that meet a condition are told differently from now on."""
-        jobs, changes = schema.jobs.c, schema.changes
-        version = literal(read_markets.index_version(connection))
-        rows = select(jobs.market_id, version, jobs.job_id).where(condition)
-        connection.execute(insert(changes).from_select(["market_id", "version", "job_id"], rows))
 
     def _changed(self, connection: Connection) -> None:
         connection.execute(update(schema.meta).values(version=schema.meta.c.version + 1))

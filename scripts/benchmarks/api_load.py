@@ -75,6 +75,7 @@ def serve(asked: dict[str, Any]) -> None:
     import uvicorn
 
     from market.api.app import Parts, create_app
+    from market.api.connections import Connection
     from market.api.server import SWITCH_SECONDS
     from market.api.settings import Settings
 
@@ -90,7 +91,8 @@ def serve(asked: dict[str, Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         app = create_app(Settings(), Parts(Reader(engine), engine), lambda: print(port, flush=True))
-        uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
+        config = uvicorn.Config(app, http=Connection, log_config=None, access_log=False)
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _follow(player: Player, indexer: Indexer, seconds: float, steps: int) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
-from market.api.answers import Body, Freshness
+from market.api.answers import Bodies, Body, Freshness
 from market.api.app import Parts, create_app
 from market.api.settings import Settings
 from market.domain import Address
@@ -108,6 +108,16 @@ def test_an_answer_from_before_a_look_does_not_count_as_newer_than_it(told: Told
     told.happens(2)
     fresh.look()
     assert (fresh.holds(before), fresh.holds(late)) == (False, True)
+
+
+def test_what_is_asked_at_length_is_not_kept(fresh: Freshness) -> None:
+    bodies = Bodies(fresh)
+    for number in range(5_000):
+        bodies.put(f"/path?{number}", body(fresh, JOB))
+        bodies.put(f"/path?{number:02000}", body(fresh, JOB))
+    kept = [number for number in range(5_000) if f"/path?{number}" in bodies]
+    assert kept == list(range(904, 5_000)), "as many as there are places, the latest"
+    assert not any(f"/path?{number:02000}" in bodies for number in kept)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import json
 import threading
@@ -11,12 +10,13 @@ from typing import Any
 
 import pytest
 from eth_abi.abi import encode
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from market.chain.rpc import ChainProvider
 from market.domain import Deposited
 from market.errors import ChainError
-from market.indexer import Indexer, Reader
+from market.indexer import Indexer, Reader, schema
+from market.indexer.learning import PAUSE_SECONDS
 from scripts.benchmarks.synthetic_market import Player
 from scripts.benchmarks.synthetic_node import MARKET, Node, address, encode_event
 
@@ -129,7 +129,7 @@ def test_a_batch_refused_as_a_whole_is_a_chain_error(page: str) -> None:
 
 def test_a_token_is_asked_again_where_the_node_had_no_time(index: Engine, node: Node) -> None:
     """Else one answer of "too many requests" writes 1.5 USDC as 1500000 units for ever, in forms as well."""
-    busy, token = True, address("a token")
+    busy, token, now = True, address("a token"), 0.0
 
     def answering(method: str, params: Any, answer: Any) -> Any:
         if method != "eth_call" or params[0]["to"] != token:
@@ -139,13 +139,57 @@ def test_a_token_is_asked_again_where_the_node_had_no_time(index: Engine, node: 
         kind, value = ("uint8", 6) if params[0]["data"].startswith("0x313ce567") else ("string", "USDC")
         return {"result": "0x" + encode([kind], [value]).hex()}
 
+    def decimals() -> list[int]:
+        (market,) = Reader(index).markets()
+        return [amounts.token.decimals for amounts in market.amounts if amounts.token.address == token]
+
     deposit = encode_event(Deposited(token, address("somebody"), 1_500_000), None)
     node.mine([deposit], node.blocks[-1].timestamp + 1)
-    indexer = Indexer(index, node.client())
+    indexer = Indexer(index, node.client(), clock=lambda: now)
     node.intercept = answering
-    with contextlib.suppress(ChainError):
-        indexer.catch_up()
+    indexer.catch_up()
+    assert Reader(index).status().ready, "events do not wait for what a token answers"
+    assert decimals() == [0]
     busy = False
+    indexer.step()
+    assert decimals() == [0], "it is not asked again at once"
+    now = PAUSE_SECONDS
+    indexer.step()
+    assert decimals() == [6]
+
+
+def test_what_an_earlier_process_did_not_get_to_know_is_asked_again(index: Engine, node: Node) -> None:
+    node.intercept = failing_calls
     Indexer(index, node.client()).catch_up()
-    tokens = {amounts.token.symbol: amounts.token.decimals for amounts in Reader(index).markets()[0].amounts}
-    assert tokens["USDC"] == 6
+    before = Reader(index).version()
+    node.intercept = lambda _method, _params, answer: answer
+    Indexer(index, node.client()).catch_up()
+    with index.connect() as connection:
+        verifiers = connection.execute(select(schema.verifiers.c.address)).scalars().all()
+    assert verifiers == [address("verifier")]
+    told = Reader(index).changes(before)
+    assert [change.job_id for change in told] == [1], "whose pages are told"
+
+
+def failing_calls(method: str, params: Any, answer: Any) -> Any:
+    """Answer calls of other contracts than the market only that there is no time."""
+    busy = {"error": {"code": -32005, "message": "too many requests"}}
+    return busy if method == "eth_call" and params[0]["to"] != MARKET else answer
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": -32000, "message": "Execution reverted (rate limit)"},
+        {"code": -32603, "message": "Error: VM Exception: reverted with reason string 'rate limit'"},
+        {"code": -32005, "message": "query timeout exceeded"},
+        {"code": 3, "message": "execution reverted: rate limit", "data": "0x"},
+    ],
+)
+def test_no_words_of_a_contract_hold_the_events_up(index: Engine, node: Node, error: dict[str, Any]) -> None:
+    indexer = Indexer(index, node.client())
+    node.intercept = lambda method, params, answer: (
+        {"error": error} if method == "eth_call" and params[0]["to"] != MARKET else answer
+    )
+    indexer.catch_up()
+    assert Reader(index).status().markets[0].events > 0

@@ -14,14 +14,16 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from aggregator.errors import InvalidInput
+from market.api.limits import Limit
 
 SECONDS = 10.0
-"""How long an exchange may take in all, from the connection to the answer's status."""
+"""How long an exchange may take in all, from the look-up of the host to the answer's status."""
 PORTS = (80, 443, 8080, 8443)
 """Of public addresses: a mail server, say, would take an HTTP request's body for its own language."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -70,6 +72,7 @@ class Outbound:
 
     allow_local: bool = False
     resolve: Resolve = resolve
+    _resolving: Limit = field(default_factory=lambda: Limit("looking a host up", 32))
 
     def target(self, url: str) -> Target:
         """Parse a URL, resolve its host and check what it stands for.
@@ -78,6 +81,8 @@ class Outbound:
         ------
         ForbiddenTarget
             If it is no http or https URL, carries credentials, or leads anywhere but to public addresses.
+        Unavailable
+            If its name server does not answer in time.
 
         """
         try:
@@ -107,14 +112,15 @@ class Outbound:
 
         Raises
         ------
-        ForbiddenTarget
+        ForbiddenTarget, Unavailable
             As for :meth:`target`, found anew.
         OSError, http.client.HTTPException
             If nothing, or nothing in HTTP, answers in time.
 
         """
+        end = time.monotonic() + SECONDS
         connection = _connection(self.target(url))
-        deadline = threading.Timer(SECONDS, connection.cut)
+        deadline = threading.Timer(end - time.monotonic(), connection.cut)
         deadline.daemon = True
         deadline.start()
         try:
@@ -131,7 +137,7 @@ class Outbound:
 
     def _checked(self, host: str, port: int) -> str:
         try:
-            found = self.resolve(host, port)
+            found = self._resolving.within(SECONDS, lambda: self.resolve(host, port))
         except (OSError, UnicodeError):
             raise ForbiddenTarget("the URL's host cannot be resolved") from None
         if not found:

@@ -9,13 +9,13 @@ import resource
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from market.api import outbound
+from market.api.errors import Unavailable
 from market.api.outbound import ForbiddenTarget, Outbound, is_public
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -224,11 +224,22 @@ def test_an_answer_is_read_to_its_limit_only() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
 
 
-def drip(connection: socket.socket, head: bytes, byte: bytes) -> None:
-    connection.sendall(head)
-    for _ in range(40):
-        connection.sendall(byte)
-        time.sleep(0.05)
+class Drip:
+    """Sends a head, then one part after another, until it is told that its reader is done."""
+
+    def __init__(self, head: bytes, part: bytes) -> None:
+        self.head, self.part = head, part
+        self.read = threading.Event()
+        self.outlasted = False
+
+    def __call__(self, connection: socket.socket) -> None:
+        connection.sendall(self.head)
+        for _ in range(600):
+            if self.read.wait(0.05):
+                return
+            with contextlib.suppress(OSError):
+                connection.sendall(self.part)
+        self.outlasted = True
 
 
 @pytest.mark.slow
@@ -246,22 +257,40 @@ def test_a_slow_answer_takes_no_longer_than_a_silent_one(
     head: bytes, part: bytes, done: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbound, "SECONDS", 0.2)
-    with talking(lambda connection: drip(connection, head, part)) as url:
-        started = time.monotonic()
+    drip = Drip(head, part)
+    with talking(drip) as url:
         with contextlib.nullcontext() if done else pytest.raises(TimeoutError):
             Outbound(allow_local=True).post(url, b"{}", {})
-        took = time.monotonic() - started
-    assert took < 1.0
+        drip.read.set()
+    assert not drip.outlasted
 
 
 def test_a_tls_handshake_has_the_same_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbound, "SECONDS", 0.2)
-    with talking(lambda connection: drip(connection, b"", b"\x16")) as url:
-        started = time.monotonic()
+    drip = Drip(b"", b"\x16")
+    with talking(drip) as url:
         with pytest.raises((OSError, ssl.SSLError)):
             Outbound(allow_local=True).post(url.replace("http://", "https://"), b"{}", {})
-        took = time.monotonic() - started
-    assert took < 1.0
+        drip.read.set()
+    assert not drip.outlasted
+
+
+def test_a_slow_name_server_has_the_same_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound, "SECONDS", 0.2)
+    answer = threading.Event()
+
+    def resolving(_host: str, _port: int) -> list[str]:
+        answer.wait(30)
+        return ["127.0.0.1"]
+
+    sender = Outbound(allow_local=True, resolve=resolving)
+    try:
+        with pytest.raises(Unavailable):
+            sender.target("http://slow.example/")
+        with pytest.raises(Unavailable):
+            sender.post("http://slow.example/", b"{}", {})
+    finally:
+        answer.set()
 
 
 @pytest.mark.parametrize("chunk", [b"-5\r\nabc", b"-1\r\n", b"zz\r\n", b"ffffffffffffffff\r\n"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
 from market.domain import NATIVE_COIN, Phase
 from market.rounds import RoundState
@@ -35,9 +35,8 @@ def give(page: Page, name: str, content: dict[str, Any] | bytes) -> Locator:
     """Give the panel a file; return the panel."""
     panel = region(page, "Challenge")
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    panel.get_by_label("The file that it wrote").set_input_files(
-        [{"name": name, "mimeType": "application/json", "buffer": body}]
-    )
+    file: FilePayload = {"name": name, "mimeType": "application/json", "buffer": body}
+    panel.get_by_label("The file that it wrote").set_input_files(file)
     return panel
 
 

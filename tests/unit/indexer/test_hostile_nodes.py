@@ -20,6 +20,7 @@ from market.indexer.learning import PAUSE_SECONDS
 from scripts.benchmarks.synthetic_market import Player
 from scripts.benchmarks.synthetic_node import MARKET, Node, address, encode_event
 
+pytestmark = pytest.mark.slow
 OFFCHAIN_LOOKUP = "0x556f1830"
 
 

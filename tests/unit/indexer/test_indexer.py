@@ -111,6 +111,7 @@ def of_block(at: int, /, **changes: Any) -> Answer:
     return answer_with
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lie",
     [

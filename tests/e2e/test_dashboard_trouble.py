@@ -191,7 +191,7 @@ def test_a_slow_server_shows_that_figures_are_on_their_way_and_nothing_jumps(bro
         expect(page.get_by_text("Loading", exact=True).first).to_be_attached()
         expect(page.get_by_role("main").get_by_text(re.compile(r"\d\s*coins"))).to_have_count(0)
         keep(page, "loading")
-        waiting, held = held, None
+        waiting, held = held or [], None
         for route in waiting:
             route.continue_()
         expect(page.get_by_text("5 with a stake; at least 5, at most 8")).to_be_visible()

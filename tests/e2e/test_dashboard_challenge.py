@@ -20,6 +20,11 @@ from tests.e2e.test_out_of_range import with_an_update_out_of_range
 from tests.e2e.test_proven import TRAINERS, opening_of_honest_entries, settle_an_entry_out_of_range
 
 pytestmark = pytest.mark.slow
+_DROPPED = """(text) => {
+  const held = new DataTransfer()
+  held.items.add(new File([text], 'challenge.json'))
+  return held
+}"""
 
 
 def challenger_of(place: Place, page: Page) -> InjectedWallet:
@@ -150,7 +155,8 @@ def test_an_update_out_of_range_is_challenged_before_its_round_is_settled(
         challenger_of(place, page)
         panel = region(page, "Challenge")
         expect(panel).to_contain_text(curly("Its trainer loses the stake"))
-        give(page, "challenge.json", path.read_bytes())
+        dropped = page.evaluate_handle(_DROPPED, path.read_text())
+        panel.get_by_role("group", name="Evidence").dispatch_event("drop", {"dataTransfer": dropped})
         panel.get_by_role("button", name="Challenge", exact=True).click()
         confirm(
             page,

@@ -11,8 +11,31 @@ from collections.abc import Iterator
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from market.api.connections import Connection
+
+PATIENCE = 60.0
+"""Seconds: what takes longer never comes."""
+
+
+class Counted:
+    """An application that counts the requests that have arrived."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app, self.state = app, app.state
+        self._arrived = threading.Semaphore(0)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count a request, and serve it."""
+        if scope["type"] == "http":
+            self._arrived.release()
+        await self.app(scope, receive, send)
+
+    def wait_for(self, requests: int) -> None:
+        """Wait until so many more have arrived."""
+        for _ in range(requests):
+            assert self._arrived.acquire(timeout=PATIENCE), "requests did not arrive"
 
 
 @contextlib.contextmanager
@@ -23,7 +46,7 @@ def listening() -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
+def serving(app: FastAPI | Counted) -> Iterator[str]:
     """Serve an application in a thread that looks at the index for every answer; the value is its address."""
     if (bodies := getattr(app.state, "bodies", None)) is not None:
         bodies.fresh.seconds = 0.0
@@ -45,7 +68,7 @@ def serving(app: FastAPI) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def client_of(app: FastAPI) -> Iterator[httpx.Client]:
+def client_of(app: FastAPI | Counted) -> Iterator[httpx.Client]:
     """Serve an application and give a client of it."""
     with serving(app) as url, httpx.Client(base_url=url, trust_env=False) as client:
         yield client

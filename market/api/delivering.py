@@ -32,6 +32,8 @@ THREADS = 4
 _TIDY_SECONDS = 3_600.0
 _STOP_SECONDS = 3.0
 """How long the end waits for messages under way; one that is cut off is sent again, under the same id."""
+CLAIM_SECONDS = 120.0
+"""How long a message is the server's that took it; one whose server ends meanwhile is sent again, under the same id."""
 _GONE = 410
 _BATCH = 20
 _EXPECTED = (OSError, http.client.HTTPException, smtplib.SMTPException)
@@ -72,7 +74,8 @@ class Deliverer:
         tried = 0
         while tried < _BATCH and not self._stop.is_set() and (row := self._take()) is not None:
             try:
-                self._deliver(row)
+                if self._claim(row):
+                    self._deliver(row)
             finally:
                 with self._lock:
                     self._busy.discard(row.account)
@@ -134,6 +137,13 @@ class Deliverer:
                 self._busy.add(account)
                 return row
         return None
+
+    def _claim(self, row: Row[Any]) -> bool:
+        """Make a message this server's own for a while; False if another over the same database has taken it."""
+        mine = deliveries.c.id == row.id, deliveries.c.due == row.due
+        with writing(self._engine).begin() as connection:
+            claimed = update(deliveries).where(*mine).values(due=self.store.clock() + CLAIM_SECONDS)
+            return connection.execute(claimed).rowcount == 1
 
     def _deliver(self, row: Row[Any]) -> None:
         status, failure = 0, None

@@ -5,27 +5,26 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import threading
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from market.api.tables import secret_values, used_nonces
 
 NONCE_SECONDS = 300
-_MAX_USED = 20_000
 _TIME_DIGITS, _MAC_DIGITS = 10, 32
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Nonces:
-    """Gives visitors nonces, and takes each once, in time.
+    """Gives visitors nonces, and knows its own again.
 
     A visitor's token holds when it was given and an HMAC of that; its nonce is another HMAC of the token. The key is
-    this process's own, so nothing that was given before a restart serves after it.
+    the database's, so all servers over one know each other's. Who knows it can make nonces, and lets nobody in by it.
     """
 
-    _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
-    _used: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    _floor: int = -1
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    key: bytes
 
     def give(self, now: float) -> tuple[str, str]:
         """Return a visitor's token, for its cookie, and the nonce that its message must name."""
@@ -33,24 +32,12 @@ class Nonces:
         visitor = plain + self._mac("visitor", plain)
         return visitor, self._mac("nonce", visitor)
 
-    def take(self, visitor: str | None, now: float) -> str | None:
-        """Use a visitor's token up; return its nonce, or None if it is none, too old, or was used."""
+    def nonce(self, visitor: str | None, now: float) -> str | None:
+        """Return a visitor's nonce, or None if its token is none, or too old; it may have been used."""
         at = self._given_at(visitor or "")
         if visitor is None or at is None or not now - NONCE_SECONDS < at <= now:
             return None
-        with self._lock:
-            self._forget(now)
-            if at <= self._floor or visitor in self._used:
-                return None
-            self._used[visitor] = at
         return self._mac("nonce", visitor)
-
-    def _forget(self, now: float) -> None:
-        """Drop what is too old to be used again; where too much is left, older tokens than that serve no more."""
-        while self._used and next(iter(self._used.values())) <= now - NONCE_SECONDS:
-            self._used.popitem(last=False)
-        while len(self._used) >= _MAX_USED:
-            self._floor = max(self._floor, self._used.popitem(last=False)[1])
 
     def _given_at(self, visitor: str) -> int | None:
         plain, mac = visitor[:-_MAC_DIGITS], visitor[-_MAC_DIGITS:]
@@ -60,4 +47,26 @@ class Nonces:
 
     def _mac(self, purpose: str, text: str) -> str:
         told = f"{purpose}|{text}".encode("utf-8", "replace")
-        return hmac.new(self._key, told, hashlib.sha256).hexdigest()[:_MAC_DIGITS]
+        return hmac.new(self.key, told, hashlib.sha256).hexdigest()[:_MAC_DIGITS]
+
+
+def kept_key(engine: Engine) -> bytes:
+    """Return the key of a database's nonces, which was made with its tables."""
+    with engine.connect() as connection:
+        return bytes.fromhex(
+            connection.scalars(select(secret_values.c.value).where(secret_values.c.name == "nonces")).one()
+        )
+
+
+def use(connection: Connection, nonce: str, now: float) -> bool:
+    """Use a nonce up, whichever server gave it, with what else its sign-in writes; return whether it had not been.
+
+    Only who has signed writes here, so that nobody's nonce has to give way to those of others.
+    """
+    connection.execute(delete(used_nonces).where(used_nonces.c.expires <= now))
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(used_nonces).values(nonce=nonce, expires=now + NONCE_SECONDS))
+    except IntegrityError:
+        return False
+    return True

@@ -7,13 +7,14 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 from web3 import Web3
 
 from market.api.errors import SignInRefused
 from market.api.limits import Limit
-from market.api.nonces import Nonces
+from market.api.nonces import Nonces, kept_key, use
 from market.api.signatures import signed_by_contract, signed_by_key
 from market.api.siwe import SignIn
 from market.api.tables import sessions
@@ -41,7 +42,7 @@ class Session:
     account: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SignIns:
     """Begins, completes and ends sign-ins.
 
@@ -59,7 +60,6 @@ class SignIns:
     engine: Engine
     chains: Mapping[int, Web3]
     clock: Callable[[], float] = field(default=time.time)
-    _nonces: Nonces = field(default_factory=Nonces)
     _asking: Limit = field(default_factory=lambda: Limit("signing in by a contract", 4, waiting=4))
     _writing: Limit = field(default_factory=lambda: Limit("signing in", 2, waiting=6, seconds=5.0))
 
@@ -79,20 +79,21 @@ class SignIns:
     ) -> tuple[str, Session]:
         """Sign a visitor in; return the session's token, for its cookie, and the session.
 
-        The nonce is used up whatever comes of it; a session of the same browser from ``before`` ends.
+        The nonce serves one session, on whichever server over the database; one of the same browser from ``before``
+        ends.
 
         Raises
         ------
         SignInRefused
-            If message or signature are not acceptable, or nothing was begun.
+            If message or signature are not acceptable, nothing was begun, or it was completed before.
         Unavailable
             If too many ask chains for contracts' signatures, or theirs does not answer in time.
 
         """
         now = self.clock()
-        nonce = self._nonces.take(visitor, now)
+        nonce = self._nonces.nonce(visitor, now)
         if nonce is None:
-            raise SignInRefused("this browser has begun no sign-in, or too long ago", hint="sign in again")
+            raise _not_begun()
         asked = SignIn.parse(message)
         asked.check(origin=origin, nonce=nonce, chain_ids=chain_ids, now=now)
         account = self._account(asked, message, signature)
@@ -101,6 +102,8 @@ class SignIns:
             Session(asked.address, asked.chain_id, secrets.token_urlsafe(_BYTES), now + SESSION_SECONDS, account),
         )
         with self._writing.place(), writing(self.engine).begin() as connection:
+            if not use(connection, nonce, now):
+                raise _not_begun()
             connection.execute(delete(sessions).where(sessions.c.expires <= now))
             if before:
                 connection.execute(delete(sessions).where(sessions.c.token == digest(before)))
@@ -136,6 +139,10 @@ class SignIns:
         with self._writing.place(), writing(self.engine).begin() as connection:
             connection.execute(delete(sessions).where(sessions.c.account == account))
 
+    @cached_property
+    def _nonces(self) -> Nonces:
+        return Nonces(kept_key(self.engine))
+
     def _account(self, asked: SignIn, message: str, signature: bytes) -> str:
         """Return whose data a sign-in is to, once its signature is found right."""
         if signed_by_key(asked.address, message, signature):
@@ -146,6 +153,10 @@ class SignIns:
         ):
             return f"{asked.chain_id}:{asked.address}"
         raise SignInRefused(f"the signature is not of {asked.address}")
+
+
+def _not_begun() -> SignInRefused:
+    return SignInRefused("this browser has begun no sign-in, or too long ago", hint="sign in again")
 
 
 def _make_room(connection: Connection, account: str) -> None:

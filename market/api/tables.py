@@ -50,6 +50,23 @@ sessions = Table(
 """Who is signed in. An account is an address, or, where a contract signed, its chain's number and address: who holds an
 address on one chain need not hold it on another."""
 
+secret_values = Table(
+    "secrets",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", String(64), nullable=False),
+)
+"""What all servers over the database know: the key of nonces, 32 bytes in hexadecimal."""
+
+used_nonces = Table(
+    "used_nonces",
+    metadata,
+    Column("nonce", String(32), primary_key=True),
+    Column("expires", Float, nullable=False),
+    Index(None, "expires"),
+)
+"""Nonces of sign-ins that were completed, for as long as they could serve again."""
+
 drafts = Table(
     "drafts",
     metadata,

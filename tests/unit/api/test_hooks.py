@@ -21,7 +21,7 @@ from sqlalchemy import event as event_of_engine
 from aggregator.errors import InvalidInput
 from market.api import delivering
 from market.api import hooks as hooks_of_accounts
-from market.api.delivering import BACKOFF_SECONDS, Deliverer
+from market.api.delivering import BACKOFF_SECONDS, CLAIM_SECONDS, Deliverer
 from market.api.errors import TooMany, Unavailable
 from market.api.hooks import MAX_HOOKS, MAX_MAILINGS, HookStore, Quota
 from market.api.mail import Mail
@@ -520,6 +520,40 @@ def test_a_slow_receiver_does_not_hold_another_accounts_messages(
         go_on.set()
         waiting.join()
     assert len(receiver.taken) == 3
+
+
+def test_servers_over_one_database_send_a_message_once(
+    stand: Stand,
+    receiver: Receiver,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stand.add(receiver)
+    stand.happen(1, 60, "A")
+    another = Deliverer(stand.store, stand.outcomes.append)
+    sending = Outbound.post
+
+    def post(self: Outbound, url: str, *given: Any) -> int:
+        assert another.deliver_due() == 0  # while it is under way
+        return sending(self, url, *given)
+
+    monkeypatch.setattr(Outbound, "post", post)
+    taken = another._take()  # both have seen it
+    assert taken is not None
+    assert stand.deliverer.deliver_due() == 1
+    assert not another._claim(taken)
+    assert (len(receiver.taken), stand.outcomes) == (1, ["delivered"])
+
+
+def test_a_message_whose_server_ended_meanwhile_is_sent_again(stand: Stand, receiver: Receiver) -> None:  # noqa: F811
+    stand.add(receiver)
+    stand.happen(1, 60, "A")
+    taken = stand.deliverer._take()
+    assert taken is not None
+    assert stand.deliverer._claim(taken)
+    another = Deliverer(stand.store, stand.outcomes.append)
+    assert another.deliver_due() == 0
+    stand.now += CLAIM_SECONDS
+    assert another.deliver_due() == 1
 
 
 def test_queueing_for_many_hooks_leaves_room_for_others(stand: Stand, receiver: Receiver) -> None:  # noqa: F811

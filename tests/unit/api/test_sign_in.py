@@ -116,10 +116,27 @@ def test_a_replayed_nonce_is_refused(client: httpx.Client) -> None:
     assert (answer.status_code, answer.json()["type"]) == (401, "/problems/sign-in-refused")
 
 
-def test_a_failed_attempt_uses_the_nonce_up(client: httpx.Client) -> None:
+def test_a_failed_attempt_signs_nobody_in_and_uses_nothing_up(client: httpx.Client) -> None:
     text = message(origin_of(client), nonce_of(client))
     assert verify(client, text, sign(text, OTHER)).status_code == 401
-    assert verify(client, text).status_code == 401
+    assert verify(client, text).status_code == 200
+
+
+def test_a_sign_in_serves_once_on_whichever_server_over_a_database(database: Engine) -> None:
+    servers = [SignIns(database, {}), SignIns(database, {})]
+    visitor, nonce = servers[0].begin()
+    origin = "http://127.0.0.1:8420"
+    text = message(origin, nonce)
+
+    def complete(server: SignIns) -> None:
+        server.complete(visitor, text, bytes.fromhex(sign(text)[2:]), origin=origin, chain_ids=frozenset({CHAIN}))
+
+    complete(servers[1])
+    for server in servers:
+        with pytest.raises(SignInRefused, match="begun no"):
+            complete(server)
+    with database.connect() as connection:
+        assert len(connection.execute(select(sessions)).all()) == 1
 
 
 def test_a_message_for_another_browser_is_refused(client: httpx.Client) -> None:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import Counter
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from market.api.peers import gives_way, peer_of
+
 HEAD_SECONDS = 10.0
 TAKEN_SECONDS = 60.0
-"""How long what was sent may wait for a client that does not read."""
+"""How long what was sent may wait for a client that reads next to nothing."""
+_LEAST_BYTES = 16 << 10
+"""What a client has to read in that time: the slowest line, 2 kbit/s."""
 MAX_CONNECTIONS = 600
-"""Beyond, the oldest ends of whoever has the most."""
+"""Beyond, the oldest ends of whoever has the most, or the newest where all come from one address."""
 
 
 class Connection(H11Protocol):
@@ -27,8 +30,8 @@ class Connection(H11Protocol):
 
     @property
     def peer(self) -> str:
-        """The client's address."""
-        return self.client[0] if self.client else ""
+        """What the client is counted by."""
+        return peer_of(self.client[0]) if self.client else ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, and wait for a request."""
@@ -48,7 +51,7 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """Wait for the client to read, though not for ever."""
         super().pause_writing()
-        self._taken = self.loop.call_later(TAKEN_SECONDS, self.transport.abort)
+        self._watch_taken()
 
     def resume_writing(self) -> None:
         """Go on: the client has read."""
@@ -77,8 +80,19 @@ class Connection(H11Protocol):
         if len(self.connections) <= MAX_CONNECTIONS:
             return
         others = [one for one in self.connections if isinstance(one, Connection) and not one.transport.is_closing()]
-        most = Counter(one.peer for one in others).most_common(1)[0][0]
-        min((one for one in others if one.peer == most), key=lambda one: one.began).transport.abort()
+        others.sort(key=lambda one: one.began)
+        gives_way([(one.peer, one) for one in others]).transport.abort()
+
+    def _watch_taken(self) -> None:
+        """Look after a while whether the client has read anything of what waits."""
+        waiting = self.transport.get_write_buffer_size()
+        self._taken = self.loop.call_later(TAKEN_SECONDS, self._end_if_untaken, waiting)
+
+    def _end_if_untaken(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() > before - _LEAST_BYTES:
+            self.transport.abort()
+        else:
+            self._watch_taken()
 
     def _stop_head(self) -> None:
         if self._head is not None:

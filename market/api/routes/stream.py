@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
@@ -12,13 +11,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from market.api.origin import require_same_origin
+from market.api.peers import gives_way, peer_of
 from market.api.watching import News
 from market.indexer.queries import Reader
 from market.indexer.views import Change
 
 router = APIRouter(tags=["stream"])
 MAX_STREAMS = 256
-"""Where there are more, the oldest ends of whoever has the most; its page asks again, and is told what it missed."""
+"""Where there are more, the oldest ends of whoever has the most, or the newest where all come from one address; its
+page asks again, and is told what it missed."""
 HEARTBEAT_SECONDS = 15.0
 _REMEMBERED = 200
 _QUEUE = 256
@@ -53,7 +54,7 @@ class Hub:
     async def stream(self, missed: list[Change], peer: str) -> AsyncGenerator[bytes, None]:
         """Yield what was missed, then changes as they come, to a client at an address."""
         queue: asyncio.Queue[Change | None] = asyncio.Queue(_QUEUE)
-        self._streams[queue] = peer
+        self._streams[queue] = peer_of(peer)
         self._make_room()
         try:
             yield b"retry: 2000\n\n"
@@ -72,12 +73,11 @@ class Hub:
             self._streams.pop(queue, None)
 
     def _make_room(self) -> None:
-        """End the oldest stream of the peer that has the most, while there are too many."""
+        """End streams while there are too many."""
         while len(self._streams) > MAX_STREAMS:
-            most = Counter(self._streams.values()).most_common(1)[0][0]
-            oldest = next(queue for queue, peer in self._streams.items() if peer == most)
-            del self._streams[oldest]
-            _put(oldest, None)
+            ended = gives_way([(peer, queue) for queue, peer in self._streams.items()])
+            del self._streams[ended]
+            _put(ended, None)
 
     def _spread(self, changes: list[Change]) -> None:
         for queue in self._streams:

@@ -6,6 +6,8 @@ import contextlib
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -119,6 +121,31 @@ def test_who_reads_slowly_gets_all(address: tuple[str, int], monkeypatch: pytest
     url = f"http://{address[0]}:{address[1]}/much"
     with httpx.stream("GET", url, trust_env=False) as answer:
         assert sum(len(part) for part in answer.iter_raw()) == 256 << 20
+
+
+class Transport:
+    """Stands in for a transport of which so much waits to be read at each look."""
+
+    def __init__(self, *waiting: int) -> None:
+        self.waiting = list(waiting)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting[0] if len(self.waiting) == 1 else self.waiting.pop(0)
+
+    def abort(self) -> None:
+        raise InterruptedError
+
+
+@pytest.mark.parametrize(("after", "ends"), [((60_000, 30_000), False), ((60_000, 59_999), True), ((90_000,), True)])
+def test_a_whole_answer_may_take_as_long_as_its_reader_reads(after: tuple[int, ...], ends: bool) -> None:
+    made: Any = connections.Connection.__new__(connections.Connection)
+    made.transport, looks = Transport(90_000, *(one for each in after for one in (each, each))), []
+    made.loop = SimpleNamespace(call_later=lambda _seconds, look, *given: looks.append((look, given)))
+    made._watch_taken()
+    with pytest.raises(InterruptedError) if ends else contextlib.nullcontext():
+        for _ in after:
+            look, given = looks.pop()
+            look(*given)
 
 
 def test_a_crowd_of_one_client_ends_its_own_connections(

@@ -11,7 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Engine, Row, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from aggregator.errors import InvalidInput
 from market.api import webhooks
@@ -26,6 +39,7 @@ from market.api.watching import News, Place
 from market.domain import Address
 from market.errors import NotFound
 from market.indexer.database import writing
+from market.indexer.schema import events, markets
 from market.indexer.views import EventView
 
 MAX_HOOKS = 20
@@ -39,14 +53,19 @@ _ALL = "hooks"  # the lock of what is counted over all accounts
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How many codes are sent in a day: for one account, to one inbox or host, and in all."""
+    """How many codes are sent: for one account in a day, to one inbox in a day, and in all in some time."""
 
     account: int
-    target: int
+    target: int | None
     in_all: int
+    in_all_seconds: float = _DAY_SECONDS
 
 
-QUOTAS = {HookKind.EMAIL: Quota(MAX_MAILINGS, MAX_MAILINGS, 200), HookKind.WEBHOOK: Quota(MAX_HOOKS, 100, 1_000)}
+QUOTAS = {
+    HookKind.EMAIL: Quota(MAX_MAILINGS, MAX_MAILINGS, 200),
+    HookKind.WEBHOOK: Quota(MAX_HOOKS, None, 100, 600),
+}
+"""Of webhooks, hosts have none: many share one, and any of them could use it up for the others."""
 _DUE = select(func.count()).where(deliveries.c.hook_id == hooks.c.id, deliveries.c.due.is_not(None))
 _WITH_WAITING = select(
     hooks,
@@ -250,7 +269,7 @@ class HookStore:
     def _require_room(self, connection: Connection, account: str, given: HookGiven) -> None:
         if count(connection, hooks, hooks.c.account == account) >= MAX_HOOKS:
             raise TooMany(f"an account has {MAX_HOOKS} hooks at most", hint="delete one first")
-        if count(connection, hooks) >= MAX_HOOKS_IN_ALL:
+        if count(connection, hooks) >= MAX_HOOKS_IN_ALL and not self._make_room(connection, account):
             raise TooMany("this server has as many hooks as it may have", hint="ask whoever runs it")
         now, target, quota = self.clock(), _target(given), QUOTAS[given.kind]
         connection.execute(delete(mailings).where(mailings.c.at < now - _DAY_SECONDS))
@@ -259,11 +278,22 @@ class HookStore:
         for mine, bound in (
             (mailings.c.account == account, quota.account),
             (mailings.c.target == target, quota.target),
-            (mailings.c.target != "", quota.in_all),
+            (mailings.c.at > now - quota.in_all_seconds, quota.in_all),
         ):
-            if count(connection, mailings, alike, mine) >= bound:
-                raise TooMany("too many codes were asked for today", hint="try again tomorrow")
+            if bound is not None and count(connection, mailings, alike, mine) >= bound:
+                raise TooMany("too many codes were asked for", hint="try again later, at the latest tomorrow")
         connection.execute(insert(mailings).values(account=account, target=target, at=now))
+
+    def _make_room(self, connection: Connection, account: str) -> bool:
+        """Delete the oldest hook of who is in no market, for who is in one; return whether there was such a hook."""
+        # After the chain's number and a colon, where the account is a contract.
+        address = func.substr(hooks.c.account, func.length(hooks.c.account) - 41)
+        if not connection.scalar(select(_is_active(literal(account[-42:])))):
+            return False
+        oldest = select(hooks.c.id).where(~_is_active(address)).order_by(hooks.c.created, hooks.c.id).limit(1)
+        number = connection.scalar(oldest)
+        connection.execute(delete(deliveries).where(deliveries.c.hook_id == number))
+        return connection.execute(delete(hooks).where(hooks.c.id == number)).rowcount == 1
 
     def _send_code(self, given: HookGiven, row: Mapping[str, Any], code: str) -> None:
         asked = "Somebody asked to be told here of events of a Gramercy market."
@@ -304,6 +334,12 @@ class HookStore:
         if row is None:
             raise NotFound("there is no such hook")
         return row
+
+
+def _is_active(address: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether any market has an event of an address."""
+    of_any = events.c.market_id.in_(select(markets.c.id))  # by the index of markets' accounts
+    return exists().where(of_any, events.c.account == address)
 
 
 def _target(given: HookGiven) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, Table, insert, select
 from sqlalchemy import event as event_of_engine
 
 from aggregator.errors import InvalidInput
@@ -30,6 +30,8 @@ from market.api.private_views import HookGiven, HookKind, NewHook
 from market.api.tables import deliveries
 from market.api.watching import Watcher
 from market.errors import NotFound
+from market.indexer import schema
+from market.indexer.database import writing
 from tests.unit.api.fake_reader import CHAIN, MARKET, OWNER, FakeReader, event_of
 from tests.unit.api.signing import OTHER, WALLET
 from tests.unit.api.test_outbound import Receiver, receiver  # noqa: F401 - a fixture
@@ -381,21 +383,32 @@ def test_where_no_mail_can_be_sent_there_is_no_hook(database: Engine) -> None:
     assert store.all(ACCOUNT) == ()
 
 
-def test_one_host_gets_so_many_codes_a_day_however_many_ask(
+def test_nobody_uses_up_what_others_may_send_to_a_host(stand: Stand, receiver: Receiver) -> None:  # noqa: F811
+    receiver.status = 404
+    for number in range(4):
+        for _ in range(MAX_HOOKS):
+            with pytest.raises(InvalidInput, match="404"):
+                stand.ask(receiver.url, HookKind.WEBHOOK, account=f"0x{number:040x}")
+    with pytest.raises(TooMany):
+        stand.ask(receiver.url, HookKind.WEBHOOK, account=f"0x{0:040x}")
+    receiver.status = 200
+    stand.ask(receiver.url, HookKind.WEBHOOK, account=OTHER.address)
+
+
+def test_codes_for_webhooks_are_sent_at_a_rate(
     stand: Stand,
     receiver: Receiver,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    quotas = {**hooks_of_accounts.QUOTAS, HookKind.WEBHOOK: Quota(account=2, target=3, in_all=4)}
+    quotas = {**hooks_of_accounts.QUOTAS, HookKind.WEBHOOK: Quota(9, None, 2, 600)}
     monkeypatch.setattr(hooks_of_accounts, "QUOTAS", quotas)
-    for number in range(3):
-        stand.ask(f"{receiver.url}/{number}", HookKind.WEBHOOK, account=f"0x{number:040x}")
-    with pytest.raises(TooMany):
-        stand.ask(receiver.url, HookKind.WEBHOOK, account="0x" + "9" * 40)
-    assert len(receiver.taken) == 3
-    stand.ask("a@example.com", HookKind.EMAIL)  # counted apart
-    stand.now += 86_401
-    stand.ask(receiver.url, HookKind.WEBHOOK)
+    for _ in range(2):
+        for number in range(2):
+            stand.ask(receiver.url, HookKind.WEBHOOK, account=f"0x{number:040x}")
+        with pytest.raises(TooMany):
+            stand.ask(receiver.url, HookKind.WEBHOOK)
+        stand.ask("a@example.com", HookKind.EMAIL)  # counted apart
+        stand.now += 601
 
 
 def test_one_server_sends_so_many_codes_a_day(
@@ -430,6 +443,38 @@ def test_a_server_has_so_many_hooks(
         stand.ask(receiver.url, HookKind.WEBHOOK, account=f"0x{number:040x}")
     with pytest.raises(TooMany, match="this server"):
         stand.ask(receiver.url, HookKind.WEBHOOK)
+
+
+@pytest.mark.parametrize("contract", ["", f"{CHAIN}:"], ids=["key", "contract"])
+def test_who_is_in_a_market_has_a_hook_before_who_is_in_none(
+    stand: Stand,
+    receiver: Receiver,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    contract: str,
+) -> None:
+    mine, another, strangers = contract + ACCOUNT, contract + OTHER.address, [f"0x{number:040x}" for number in range(2)]
+    with writing(stand.engine).begin() as connection:
+        connection.execute(insert(schema.markets).values(**row_of(schema.markets, id=1)))
+        for place, address in enumerate((ACCOUNT, OTHER.address)):
+            of_account = row_of(schema.events, market_id=1, block=7, log_index=place, account=address)
+            connection.execute(insert(schema.events).values(**of_account))
+    monkeypatch.setattr(hooks_of_accounts, "MAX_HOOKS_IN_ALL", 3)
+    for account in (mine, *strangers):
+        stand.ask(receiver.url, HookKind.WEBHOOK, account=account)
+        stand.now += 1
+    stand.ask(receiver.url, HookKind.WEBHOOK, account=another)
+    assert [len(stand.store.all(one)) for one in (mine, *strangers, another)] == [1, 0, 1, 1]
+    with pytest.raises(TooMany):
+        stand.ask(receiver.url, HookKind.WEBHOOK, account=strangers[0])
+    stand.ask(receiver.url, HookKind.WEBHOOK, account=another)
+    with pytest.raises(TooMany):  # all are in a market
+        stand.ask(receiver.url, HookKind.WEBHOOK, account=another)
+
+
+def row_of(table: Table, **given: Any) -> dict[str, Any]:
+    """Return a row with anything where a column wants something."""
+    types = {column.name: column.type.python_type for column in table.columns if not column.nullable}
+    return {name: kind() for name, kind in types.items()} | given
 
 
 def test_what_is_over_is_deleted(stand: Stand, receiver: Receiver) -> None:  # noqa: F811

@@ -55,7 +55,8 @@ describe('the page’s figures', () => {
   })
 
   it('may lack the pay of who was slashed since', async () => {
-    expect(await compareShown(evidence, detail({}, { slashed: true, payout: '0' }))).toContain('updates')
+    expect(await compareShown(evidence, detail({}, { slashed: true, payout: '0' }))).toContain('1 of them lost their pay later is the server’s word')
+    await expect(compareShown(evidence, detail({}, { slashed: true, payout: '123456789' }))).rejects.toThrow(/123456789 as the pay of update 0/)
   })
 
   it('are checked with the evidence of their own round', () => {

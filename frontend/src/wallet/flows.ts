@@ -10,7 +10,10 @@ export type TxState = 'pending' | 'confirmed' | 'failed' | 'replaced' | 'cancell
 export interface Tx {
   step: StepName
   hash: string
+  /** As it was asked for, until a node shows the transaction: not all wallets keep to the one they are asked for. */
   nonce: number
+  /** Whether a node has shown the transaction with this nonce. */
+  shown?: boolean
   /** Where it goes and with what, and how much of the coin: to tell a repriced transaction from another one. */
   to: string
   data: string
@@ -19,6 +22,7 @@ export interface Tx {
   sentAt: number
   sentBlock: number
   state: TxState
+  /** Of the transaction, or of the one that took its place. */
   confirmations: number
   block: number | null
   gasUsed: string | null
@@ -57,6 +61,8 @@ export interface Flow extends Asked {
   txs: Tx[]
   /** Kept until the wallet says no, or the transaction is found, or the user knows that it was not sent. */
   handed: Handed | null
+  /** What was handed over before, sent again all the same, and never found: it may still come. */
+  earlier?: Handed[]
   /** The job that was opened. */
   jobId: number | null
 }
@@ -79,17 +85,22 @@ export function latestOf(flow: Flow, step: StepName): Tx | undefined {
 export function stateOf(flow: Flow): Flow['state'] {
   const last = flow.txs.at(-1)
   if (flow.state === 'abandoned' || !last) return flow.state
+  // Whichever try it was: what is done is not done again.
+  if (flow.txs.some(({ step, state }) => step === 'send' && state === 'confirmed')) return 'confirmed'
   if (last.state === 'pending') return 'pending'
-  if (last.step === 'send' && last.state === 'confirmed') return 'confirmed'
   if (last.state === 'failed') return 'failed'
   return 'open'
 }
 
 /** Whether a transaction may be on its way that nobody has seen: to send another one could pay twice. */
 export function doubtful(flow: Flow): boolean {
+  const unseen = ({ state }: Tx): boolean => state === 'dropped' || state === 'unknown'
   const last = flow.txs.at(-1)
-  return flow.handed !== null || last?.state === 'dropped' || last?.state === 'unknown'
+  return missing(flow).length > 0 || (last !== undefined && unseen(last)) || flow.txs.some((tx) => tx.step === 'send' && unseen(tx))
 }
+
+/** All that wallets were given and that was not found, the latest first. */
+export const missing = ({ handed, earlier }: Flow): Handed[] => [...(handed ? [handed] : []), ...(earlier ?? []).toReversed()]
 
 /** Whether it still has something to follow or to do. */
 export const unfinished = (flow: Flow): boolean => flow.state === 'open' || flow.state === 'pending'

@@ -2,7 +2,7 @@
 import { exactWithSymbol } from '../format/money'
 import { approval, type Call, callOf, encodedPermit } from './calls'
 import { hasCode, type Hex, integer, type Provider, quantity, REJECTED, RpcError, same, UNAUTHORIZED, UNSUPPORTED } from './eip1193'
-import { doubtful, type Flow, type Handed, type StepName, stateOf, type Tx } from './flows'
+import { doubtful, type Flow, type Handed, missing, type StepName, stateOf, type Tx } from './flows'
 import { isCall } from './following'
 import { NATIVE, paymentOf } from './intents'
 import { countOf, holderOf } from './nonces'
@@ -83,10 +83,11 @@ export class Refused extends Error {
 async function send(provider: Provider, flow: Flow, step: StepName, call: Call, gas: bigint, keep: (flow: Flow) => void): Promise<Flow> {
   const [nonce, head] = await Promise.all([countOf(provider, flow.account, 'pending'), provider.request({ method: 'eth_blockNumber' })])
   const handed: Handed = { step, nonce, to: call.to, data: call.data, value: call.value.toString(), block: Number(integer(head)) }
-  keep({ ...flow, handed })
+  const begunAgain: Flow = flow.handed ? { ...flow, handed: null, earlier: [...(flow.earlier ?? []), flow.handed] } : flow
+  keep({ ...begunAgain, handed })
   let hash: unknown
   try {
-    // With the nonce fixed, of this and what is sent in its place at most one is ever mined.
+    // Of this and what is sent in its place at most one is ever mined, where the wallet keeps to the nonce.
     const asked = { ...request(call, flow.account as Hex), gas: quantity((gas * 5n) / 4n), nonce: quantity(nonce), chainId: quantity(flow.chainId) }
     hash = await provider.request({ method: 'eth_sendTransaction', params: [asked] })
     if (typeof hash !== 'string') throw new RpcError(-32603, 'the wallet told no transaction hash')
@@ -94,7 +95,7 @@ async function send(provider: Provider, flow: Flow, step: StepName, call: Call, 
     if (saysNo(error)) keep(flow)
     throw error
   }
-  const after = adopted(flow, handed, hash, nonce)
+  const after = adopted({ ...begunAgain, handed: null }, handed, hash, nonce, false)
   keep(after)
   return after
 }
@@ -110,9 +111,9 @@ function saysNo(error: unknown): boolean {
 /** Nothing is sent while a transaction waits that may be this very one. */
 async function requireClear(provider: Provider, flow: Flow): Promise<void> {
   if (!doubtful(flow)) return
-  const nonce = flow.handed?.nonce ?? flow.txs.at(-1)?.nonce ?? 0
+  const nonce = Math.min(...[...missing(flow), ...flow.txs.filter(({ state }) => state === 'dropped' || state === 'unknown')].map((one) => one.nonce))
   const [used, pending] = await Promise.all([countOf(provider, flow.account), countOf(provider, flow.account, 'pending')])
-  if (used > nonce || pending <= nonce) return
+  if (pending <= used || pending <= nonce) return
   throw new Refused({ by: 'chain', name: null, text: 'A transaction of this account waits for a block, and may be this very one. Look again once it is in a block.' })
 }
 
@@ -122,25 +123,33 @@ const MOST_LOOKED = 32
 /**
  * Find out what became of a transaction that was handed to a wallet which gave no answer.
  *
- * The flow with the transaction, where the account sent it: the same call to the last byte, at whatever price, and of
- * whatever nonce, since not all wallets keep to the one they are asked for. Otherwise the flow unchanged, with its
- * doubt: that none is found yet does not say that none comes.
+ * The flow with the transaction, where the account sent it: the same call, whatever approval was signed for it, at
+ * whatever price, and of whatever nonce, since not all wallets keep to the one they are asked for; but none of
+ * `taken`, which other flows have. Otherwise the flow unchanged, with its doubt: that none is found yet does not say
+ * that none comes.
  */
-export async function recover(rpc: Provider, flow: Flow): Promise<Flow> {
-  const { handed } = flow
-  if (!handed) return flow
+export async function recover(rpc: Provider, flow: Flow, taken: ReadonlySet<string> = new Set()): Promise<Flow> {
+  const lost = missing(flow)
+  if (lost.length === 0) return flow
   const used = await countOf(rpc, flow.account)
-  for (let nonce = handed.nonce; nonce < Math.min(used, handed.nonce + MOST_LOOKED); nonce++) {
-    const found = (await holderOf(rpc, flow.account, nonce, handed.block))?.tx
-    if (found && isCall(found, handed)) return adopted(flow, handed, found.hash, nonce)
+  for (const one of lost) {
+    for (let nonce = one.nonce; nonce < Math.min(used, one.nonce + MOST_LOOKED); nonce++) {
+      const found = (await holderOf(rpc, flow.account, nonce, one.block))?.tx
+      if (found && isCall(found, one) && !taken.has(found.hash.toLowerCase())) return adopted(without(flow, one), one, found.hash, nonce, true)
+    }
   }
   return flow
 }
 
+/** The flow without something that was looked for. */
+function without(flow: Flow, found: Handed): Flow {
+  return flow.handed === found ? { ...flow, handed: null } : { ...flow, earlier: (flow.earlier ?? []).filter((one) => one !== found) }
+}
+
 /** The flow with what was handed over as a transaction; one that was lost and sent once more unchanged has the same hash. */
-function adopted(flow: Flow, handed: Handed, hash: string, nonce: number): Flow {
-  const txs = [...flow.txs.filter((one) => !same(one.hash, hash)), begun(handed, hash, nonce)]
-  return settled({ ...flow, handed: null, txs })
+function adopted(flow: Flow, handed: Handed, hash: string, nonce: number, shown: boolean): Flow {
+  const txs = [...flow.txs.filter((one) => !same(one.hash, hash)), { ...begun(handed, hash, nonce), shown }]
+  return settled({ ...flow, txs })
 }
 
 /** Why a mined transaction failed: the same call on the chain as it was before. */

@@ -50,6 +50,11 @@ class Transactions {
     return this.flows.find((flow) => flow.id === id)
   }
 
+  /** The transactions of all other flows: none of them is this one's, though it were the same call. */
+  besides(flow: Flow): ReadonlySet<string> {
+    return new Set(this.flows.filter(({ id }) => id !== flow.id).flatMap(({ txs }) => txs.map(({ hash }) => hash.toLowerCase())))
+  }
+
   /** Keep a flow's new state. */
   keep(flow: Flow): void {
     this.flows = [flow, ...this.flows.filter(({ id }) => id !== flow.id)].sort((a, b) => b.created - a.created)
@@ -84,7 +89,7 @@ class Transactions {
   async #look(rpc: Provider, id: string, tx: Tx): Promise<void> {
     const flow = this.find(id)
     if (!flow) return
-    const { tx: seen, receipt } = await look(rpc, tx, flow.account)
+    const { tx: seen, receipt } = await look(rpc, tx, flow.account, Date.now(), this.besides(flow))
     const created = seen.state === 'confirmed' ? receipt?.logs.find(({ address, topics }) => same(address, flow.market) && topics[0] === JOB_CREATED) : undefined
     if (seen.state === 'failed' && tx.reason === null) {
       const { reasonOf } = await import('./runner')
@@ -92,7 +97,9 @@ class Transactions {
     } else if (seen.state === 'failed') seen.reason = tx.reason
     const now = this.find(id)
     if (!now || JSON.stringify(seen) === JSON.stringify(tx)) return
-    const after: Flow = { ...now, txs: now.txs.map((one) => (one.hash === tx.hash ? seen : one)) }
+    // Two tries of which one was mined are one transaction.
+    const others = now.txs.filter((one) => one.hash === tx.hash || !same(one.hash, seen.hash))
+    const after: Flow = { ...now, txs: others.map((one) => (one.hash === tx.hash ? seen : one)) }
     after.state = stateOf(after)
     after.jobId = created?.topics[1] ? Number(BigInt(created.topics[1])) : after.state === 'confirmed' ? now.jobId : null
     if (seen.state !== tx.state) announce(`${flow.title}: ${STATES[seen.state]}.`)
@@ -123,7 +130,9 @@ class Transactions {
 export const transactions = new Transactions()
 
 function unsettled(flow: Flow, tx: Tx): boolean {
+  if (tx.state === 'pending') return true
   // One that was lost may still come: nodes forget at different times.
-  if (tx.state === 'pending' || (tx.state === 'dropped' && flow.state === 'open')) return true
-  return (tx.state === 'confirmed' || tx.state === 'failed') && tx.confirmations < targetOf(flow.chainId)
+  if (tx.state === 'dropped' || tx.state === 'unknown') return flow.state !== 'confirmed' && flow.state !== 'abandoned'
+  // What took another one's place may be taken back as well.
+  return tx.confirmations < targetOf(flow.chainId)
 }

@@ -14,13 +14,21 @@ export function standingOf(verifier: string, vouched: readonly string[]): Standi
 
 let asked: Promise<Configuration['deployments'] | null> | undefined
 
-/** The verifiers of a market's address books, the one for new jobs first; none where the server tells none. */
-export async function verifiersOf({ chainId, market }: MarketKey): Promise<readonly string[]> {
+/** The verifiers of a market's address books, the one for new jobs first; none where the server tells none, or cannot be asked. */
+export async function verifiersOf(of: MarketKey): Promise<readonly string[]> {
+  return (await vouchedOf(of)) ?? []
+}
+
+/** The same; null where the server cannot be asked, which the next call does anew. */
+export async function vouchedOf({ chainId, market }: MarketKey): Promise<readonly string[] | null> {
   asked ??= readUrl<Configuration>('/api/v1/config').then(
     ({ deployments }) => deployments,
     () => null,
   )
   const deployments = await asked
-  if (deployments === null) asked = undefined
-  return deployments?.find((one) => one.chain_id === chainId && same(one.market, market))?.verifiers ?? []
+  if (deployments === null) {
+    asked = undefined
+    return null
+  }
+  return deployments.find((one) => one.chain_id === chainId && same(one.market, market))?.verifiers ?? []
 }

@@ -52,3 +52,10 @@ test('the terms of a job are taken over without its verifier', () => {
   expect(draftFrom(job, '')).toMatchObject({ name: 'Cheap', verifier: '' })
   expect(JSON.stringify(draftFrom(job, GOOD))).not.toContain(EVIL)
 })
+
+test('a server that cannot be asked has not said that it vouches for none', async () => {
+  const { vouchedOf } = await import('../../src/wallet/verifiers')
+  expect(await vouchedOf({ chainId: 31337, market: MARKET })).toBeNull()
+  answers = [{ deployments }]
+  expect(await vouchedOf({ chainId: 31337, market: MARKET })).toEqual([GOOD])
+})

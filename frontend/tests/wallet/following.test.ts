@@ -13,7 +13,7 @@ beforeEach(async () => {
   chain.mining = false
   const flow = begin(extension(), ACCOUNT)
   const sent: Flow = await perform(chain, flow, await preview(chain, flow), () => undefined)
-  tx = sent.txs[0] as Tx
+  tx = (await look(chain, sent.txs[0] as Tx, ACCOUNT, NOW)).tx
 })
 
 const seen = async (from: Tx = tx, now = NOW): Promise<Tx> => (await look(chain, from, ACCOUNT, now)).tx

@@ -19,8 +19,8 @@ from market.api.drafts import DraftStore
 from market.api.files import Files
 from market.api.guard import Guard
 from market.api.hooks import HookStore
-from market.api.limits import Limit
 from market.api.mail import Mail
+from market.api.making import Making
 from market.api.metrics import Metrics
 from market.api.openapi import complete, operation_id
 from market.api.outbound import Outbound
@@ -123,8 +123,7 @@ def _fill(app: FastAPI, settings: Settings, parts: Parts) -> None:
     mail = Mail(settings.smtp_host, settings.smtp_port, settings.smtp_from)
     state.hooks = HookStore(parts.engine, Outbound(settings.local_hooks), mail)
     state.watcher = Watcher(parts.reader, [fresh.hear, hub.tell, state.hooks.tell, *parts.listeners], state.hooks.place)
-    state.files, state.bundle = parts.files, pages.read_bundle()
-    state.making_files = Limit("making files of jobs", 4, waiting=4)
+    state.files, state.making, state.bundle = parts.files, Making(), pages.read_bundle()
     state.workers = (*parts.workers, state.watcher, Deliverer(state.hooks, state.metrics.count_delivery))
 
 

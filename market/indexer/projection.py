@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from market.domain import Address, RoundSettled
+from market.domain import Address, JobTerms, RoundSettled
 from market.indexer.history import JobHistory, Place, accepted_places
 from market.rounds import JobState, RoundState
 from market.rounds.verdicts import verdicts
@@ -55,6 +56,11 @@ def money(history: JobHistory) -> dict[str, int]:
     return dict(zip(MONEY, amounts, strict=True))
 
 
+@lru_cache(4_096)
+def _terms(terms: JobTerms) -> Row:
+    return {name: _plain(str(value)) if name in _TEXTS else value for name, value in asdict(terms).items()}
+
+
 def _job(history: JobHistory) -> Row:
     state, terms, latest = history.state, history.state.terms, history.state.latest
     settled = None if latest is None else latest.settled
@@ -67,7 +73,7 @@ def _job(history: JobHistory) -> Row:
         "token": terms.token,
         "rule": _plain(terms.rule),
         "score": _plain(terms.score),
-        "terms": {name: _plain(str(value)) if name in _TEXTS else value for name, value in asdict(terms).items()},
+        "terms": _terms(terms),
         "round_budget": str(terms.round_budget),
         "budget_key": str(terms.escrow).zfill(BUDGET_DIGITS),
         "rounds": terms.rounds,

@@ -47,10 +47,7 @@ Asked = Annotated[_Asked, Depends(_asked)]
 
 def _making(request: Request) -> Making:
     """Return what makes this server's files."""
-    state = request.app.state
-    if not hasattr(state, "making"):
-        state.making = Making()
-    return cast(Making, state.making)
+    return cast(Making, request.app.state.making)
 
 
 def _headers(name: str) -> dict[str, str]:

@@ -114,6 +114,7 @@ def test_a_transaction_that_the_wallet_sped_up_is_the_same(browser: Browser, hel
 
 def test_a_transaction_that_the_wallet_cancelled_can_be_sent_again(browser: Browser, held: Place) -> None:
     with waiting(browser, held) as (page, wallet, job_id, _):
+        until(page, "JSON.stringify(localStorage).includes('shown\\\\\":true')")  # known by its nonce
         wallet.cancel()
         node(held, "evm_mine")
         entry = listed(page, job_id)

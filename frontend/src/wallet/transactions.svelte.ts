@@ -63,7 +63,8 @@ class Transactions {
     } catch {
       announce('This browser keeps nothing: do not close the page before the transaction is confirmed.')
     }
-    this.#schedule(POLL_LOCAL_MS)
+    // Seen at once, a transaction is known by the nonce that the wallet gave it.
+    this.#schedule(flow.txs.some((tx) => tx.state === 'pending' && !tx.shown) ? 0 : POLL_LOCAL_MS)
   }
 
   /** Send nothing more of a flow; a doubt whether something was sent stays with it. */

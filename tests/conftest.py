@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import sysconfig
+import threading
 from pathlib import Path
 from shutil import which
 
@@ -18,6 +20,11 @@ from aggregator.errors import InvalidInput
 # Local services are not behind a proxy; requests looks through the environment for one, request by request.
 _DIRECT = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost")))
 os.environ |= {"no_proxy": _DIRECT, "NO_PROXY": _DIRECT}
+
+
+# Jobs in the background of a script ignore it, and all that they start would.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # How long an example takes says how busy the machine is.
